@@ -1,0 +1,1 @@
+"""Checks that the laws hold on live data."""

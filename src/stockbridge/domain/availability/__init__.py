@@ -1,0 +1,1 @@
+"""Available to promise: terms, policies, freshness."""

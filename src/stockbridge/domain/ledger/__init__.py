@@ -1,0 +1,1 @@
+"""Movements, balances, counts, adjustments, the hash chain."""

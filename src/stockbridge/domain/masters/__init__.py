@@ -1,0 +1,1 @@
+"""Items, units, aliases, kits, locations, channels, policies."""

@@ -1,0 +1,1 @@
+"""Promises: reserve, change, confirm, release, expire."""

@@ -1,0 +1,1 @@
+"""The rows a batch works on, and what it changes."""

@@ -1,0 +1,1 @@
+"""Vocabulary every package shares: accounts, quantities, error kinds, clock, limits."""

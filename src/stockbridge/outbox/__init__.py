@@ -1,0 +1,1 @@
+"""What leaves: change notices to views (deliveries come with the connectors)."""

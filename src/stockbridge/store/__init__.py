@@ -1,0 +1,1 @@
+"""PostgreSQL: launcher, connections, migrations, named statements."""

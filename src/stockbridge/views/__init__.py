@@ -1,0 +1,1 @@
+"""Read models: the in-memory availability view, explain, history."""
