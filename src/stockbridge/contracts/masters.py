@@ -1,0 +1,115 @@
+"""Shapes of master data: the bodies of `PUT /v1/items/{sku}` and its kin."""
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
+
+from stockbridge.contracts.base import Code, Moment, NotNegative, Positive, Shape, Sku, Text, Uom
+
+Percent = Annotated[int, Meta(ge=0, le=100)]
+Cost = Annotated[str, Meta(pattern=r"^\d{1,12}(\.\d{1,6})?$", description="Exact decimal text")]
+
+
+class UnitOfMeasure(Shape):
+    """1 `uom` = numerator/denominator base units."""
+
+    uom: Uom
+    numerator: Positive
+    denominator: Positive = 1
+
+
+class Alias(Shape):
+    """What a system calls the item."""
+
+    namespace: Code
+    alias: Sku
+
+
+class KitComponent(Shape):
+    """Base units of `sku` in one kit."""
+
+    sku: Sku
+    quantity: Positive
+
+
+class PutItem(Shape):
+    """Make or replace an item; lists left out are kept as they are, empty lists clear."""
+
+    sku: Sku
+    description: Text = ""
+    gtin: Annotated[str, Meta(pattern=r"^(\d{8}|\d{12,14})$")] | None = None
+    base_uom: Uom = "EA"
+    status: Literal["draft", "active", "discontinued"] = "active"
+    tracking: Literal["none", "lot", "serial"] = "none"
+    standard_cost: Cost | None = None
+    attributes: dict[str, Any] = {}
+    uoms: Annotated[list[UnitOfMeasure], Meta(max_length=100)] | None = None
+    aliases: Annotated[list[Alias], Meta(max_length=500)] | None = None
+    components: Annotated[list[KitComponent], Meta(max_length=500)] | None = None
+
+
+class PutLocation(Shape):
+    """Make or replace a location."""
+
+    code: Code
+    name: Text = ""
+    kind: Literal["warehouse", "store", "3pl", "dropship", "virtual"] = "warehouse"
+    authority: Code | None = None
+    time_zone: Annotated[str, Meta(max_length=64)] = "UTC"
+    feed_silence_seconds: Positive | None = None
+
+
+class PutChannel(Shape):
+    """Make or replace a channel; `sources` are location codes, first priority first."""
+
+    code: Code
+    name: Text = ""
+    system: Code | None = None
+    sourcing: Literal["priority", "fewest_splits"] = "priority"
+    sources: Annotated[list[Code], Meta(max_length=5_000)] = []
+    freshness_seconds_max: Positive | None = None
+
+
+class PutSystem(Shape):
+    """Make or replace a partner's endpoint."""
+
+    code: Code
+    kind: Literal[
+        "erp", "wms", "tms", "oms", "crm", "3pl", "storefront", "marketplace", "pos", "portal",
+        "edi", "supplier",
+    ]  # fmt: skip
+    name: Text = ""
+    criticality: Annotated[int, Meta(ge=1, le=4)] = 3
+    owner_team: Code = "operations"
+    lifecycle: Literal["draft", "testing", "certified", "live", "suspended", "retired"] = "draft"
+
+
+class PutPolicy(Shape):
+    """A new version of a channel's allocation policy, or of one item's on it (`sku`).
+
+    Versions are never edited; the newest `effective_from` that has come is in force.
+    """
+
+    channel: Code
+    sku: Sku | None = None
+    effective_from: Moment | None = None
+    kind: Literal["shared", "percent", "ring_fenced"] = "shared"
+    percent: Percent = 100
+    buffer_units: NotNegative = 0
+    buffer_percent: Percent = 0
+    cap: NotNegative | None = None
+    floor: NotNegative = 0
+    horizon_days: Annotated[int, Meta(ge=0, le=730)] = 0
+    safety_stock: NotNegative = 0
+    on_stale: Literal["serve", "buffer", "zero"] = "serve"
+    stale_buffer_units: NotNegative = 0
+
+
+class PutReasonCode(Shape):
+    """Make or replace a reason code: which sign it allows and where the quantity goes."""
+
+    code: Code
+    description: Text = ""
+    sign: Literal[-1, 0, 1] = 0
+    account: Literal["adjustment", "scrap"] = "adjustment"
+    active: bool = True

@@ -1,0 +1,218 @@
+"""The rows a batch works on. Plain mutable records: rules change them, the engine writes them."""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from stockbridge.kernel.accounts import AVAILABLE, BACKORDERED, RESERVED
+
+
+class Balance:
+    """One (item, location). `q[account]` is the quantity in base units; index 0 is unused."""
+
+    __slots__ = ("item_id", "location_id", "q", "safety_stock", "stored")
+
+    def __init__(
+        self,
+        item_id: int,
+        location_id: int,
+        q: list[int] | None = None,
+        safety_stock: int = 0,
+        *,
+        stored: bool = False,
+    ) -> None:
+        self.item_id = item_id
+        self.location_id = location_id
+        self.q = q or [0] * (BACKORDERED + 1)
+        self.safety_stock = safety_stock
+        self.stored = stored
+
+    @property
+    def free(self) -> int:
+        """Available minus reserved: what is bound to nobody; negative when facts overtook promises."""
+        return self.q[AVAILABLE] - self.q[RESERVED]
+
+
+class Movement(NamedTuple):
+    """One ledger entry: `quantity` base units leave `from_account` and enter `to_account`."""
+
+    kind: int
+    item_id: int
+    location_id: int
+    from_account: int
+    to_account: int
+    quantity: int
+    occurred_at: datetime
+    document_type: str
+    document_number: str
+    document_line: str
+    correlation_id: str
+    reason: str | None = None
+    unit_cost: str | None = None
+    message_id: str | None = None
+    reverses: int | None = None
+
+
+class Hold:
+    """Open promised quantity of a reservation line at a location; account reserved or backordered."""
+
+    __slots__ = (
+        "account", "expires_at", "fenced", "item_id", "line_no", "location_id", "quantity",
+        "reservation_id",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        reservation_id: int,
+        line_no: int,
+        item_id: int,
+        location_id: int,
+        account: int,
+        quantity: int,
+        fenced: int = 0,
+        expires_at: datetime | None = None,
+    ) -> None:
+        self.reservation_id = reservation_id
+        self.line_no = line_no
+        self.item_id = item_id
+        self.location_id = location_id
+        self.account = account
+        self.quantity = quantity
+        self.fenced = fenced
+        self.expires_at = expires_at
+
+    @property
+    def key(self) -> tuple[int, int, int, int, int]:
+        """Primary key of the row."""
+        return (self.reservation_id, self.line_no, self.item_id, self.location_id, self.account)
+
+
+class ReservationLine(NamedTuple):
+    """What was asked: `quantity` in `uom`, `units` in base units of the item."""
+
+    line_no: int
+    item_id: int
+    sku: str
+    quantity: int
+    uom: str | None
+    units: int
+    location_id: int | None
+
+
+class Reservation:
+    """A promise and its state: held, confirmed, fulfilled, released or expired."""
+
+    __slots__ = (
+        "channel_id", "correlation_id", "created_at", "ended_at", "expires_at", "lines", "mode",
+        "principal", "reference", "reservation_id", "state",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        reservation_id: int,
+        channel_id: int,
+        reference: str,
+        state: str,
+        mode: str,
+        expires_at: datetime | None,
+        lines: list[ReservationLine],
+        created_at: datetime,
+        ended_at: datetime | None,
+        principal: str,
+        correlation_id: str,
+    ) -> None:
+        self.reservation_id = reservation_id
+        self.channel_id = channel_id
+        self.reference = reference
+        self.state = state
+        self.mode = mode
+        self.expires_at = expires_at
+        self.lines = lines
+        self.created_at = created_at
+        self.ended_at = ended_at
+        self.principal = principal
+        self.correlation_id = correlation_id
+
+    @property
+    def is_open(self) -> bool:
+        """Held or confirmed: still binds stock."""
+        return self.state in ("held", "confirmed")
+
+
+class FulfilmentLine:
+    """Totals reported for each stage of one fulfilment line at one location, in base units."""
+
+    __slots__ = (
+        "allocated", "fulfilment", "item_id", "line", "location_id", "packed", "picked",
+        "reservation_id", "shipped",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        fulfilment: str,
+        line: str,
+        item_id: int,
+        location_id: int,
+        reservation_id: int | None = None,
+        allocated: int = 0,
+        picked: int = 0,
+        packed: int = 0,
+        shipped: int = 0,
+    ) -> None:
+        self.fulfilment = fulfilment
+        self.line = line
+        self.item_id = item_id
+        self.location_id = location_id
+        self.reservation_id = reservation_id
+        self.allocated = allocated
+        self.picked = picked
+        self.packed = packed
+        self.shipped = shipped
+
+    @property
+    def key(self) -> tuple[str, str, int, int]:
+        """Primary key of the row."""
+        return (self.fulfilment, self.line, self.item_id, self.location_id)
+
+
+class Anchor(NamedTuple):
+    """The newest count of one (item, location, account)."""
+
+    counted_at: datetime
+    quantity: int
+
+
+class Fact(NamedTuple):
+    """A business key that was booked, with the quantity and the source that reported it first."""
+
+    kind: str
+    item_id: int
+    location_id: int
+    quantity: int
+    source: str
+    document_number: str
+
+
+class ExceptionCase(NamedTuple):
+    """Something a person must look at; one stays open for each (kind, subject)."""
+
+    kind: str
+    subject: str
+    severity: int
+    owner_team: str
+    cause: str
+    action: str
+    correlation_id: str
+
+
+SupplyKey = tuple[int, int, str, str, str, int]
+"""(item id, location id, document type, number, line, account)."""
+
+
+class Supply(NamedTuple):
+    """Open pipeline of one document line, with the date it is expected."""
+
+    quantity: int
+    expected_at: datetime | None
+
+
+Detail = dict[str, Any]
