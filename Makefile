@@ -11,7 +11,8 @@ CHECKED := $(wildcard src bench tests)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup up demo test check format bench sim lock changelog clean
+.PHONY: help setup up demo test check format bench sim lock changelog clean \
+	check-format check-lint check-types check-layers check-tidy
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -39,11 +40,22 @@ demo: $(STAMP) ## simulate a distributor's day (HEADLESS=1: run to the end and p
 test: $(STAMP) ## run every test (ARGS="-k name" narrows it)
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
-check: $(STAMP) ## formatting, lint, types, layers, habits
+check: $(STAMP) ## formatting, lint, types, layers, habits (all of them, even after one fails)
+	@$(MAKE) --no-print-directory --keep-going check-format check-lint check-types check-layers check-tidy
+
+check-format: $(STAMP)
 	$(BIN)/ruff format --check --quiet $(CHECKED)
-	$(BIN)/ruff check --quiet $(CHECKED)
+
+check-lint: $(STAMP)
+	$(BIN)/ruff check --quiet --output-format concise $(CHECKED)
+
+check-types: $(STAMP)
 	$(BIN)/python -m mypy $(CHECKED)
-	$(BIN)/lint-imports --no-cache
+
+check-layers: $(STAMP)
+	$(BIN)/lint-imports --no-cache --no-logo
+
+check-tidy: $(STAMP)
 	$(BIN)/python tests/tidy.py
 
 format: $(STAMP) ## rewrite the sources the way check wants them

@@ -138,9 +138,8 @@ class Tree:
     def tables(self) -> dict[str, str]:
         """Table -> owning package folder ('' when no comment says); partitions follow parents."""
         owners: dict[str, str] = {}
-        for path, text in self.files("*.sql", SOURCE):
-            if "/migrations/" in path:
-                _apply_migration(owners, text)
+        for _path, text in self.files("*.sql", SOURCE):
+            _apply_ddl(owners, text)
         return owners
 
 
@@ -182,7 +181,7 @@ _DDL = re.compile(
 )
 
 
-def _apply_migration(owners: dict[str, str], text: str) -> None:
+def _apply_ddl(owners: dict[str, str], text: str) -> None:
     for match in _DDL.finditer(re.sub(r"--[^\n]*", "", text)):
         if match["created"]:
             owners[match["created"]] = owners.get(match["parent"] or "", "")
@@ -314,7 +313,7 @@ def foreign_write(tree: Tree) -> Iterator[Finding]:
                 continue
             owner = tree.tables.get(table)
             if owner is None:
-                yield Finding("foreign-write", statement.subject, f"{table}: no migration makes it")
+                yield Finding("foreign-write", statement.subject, f"{table}: no .sql file makes it")
             elif owner != statement.owner:
                 yield Finding(
                     "foreign-write",

@@ -130,6 +130,10 @@ SOUND_VARIANTS = [
     statement("CREATE TEMP TABLE staged (x bigint)"),
     statement("SELECT 1 FROM balance -- FOR UPDATE"),
     statement("COPY (SELECT * FROM seal) TO STDOUT"),
+    statement(
+        "CREATE TABLE journal (x int); COMMENT ON TABLE journal IS 'ledger: x';"
+        "COPY journal FROM STDIN"
+    ),
     {USE: "", "src/stockbridge/__main__.py": "RUN = 'stockbridge.ledger.use:main'\n"},
     {USE: "", "bench/__main__.py": "from stockbridge.ledger.use import x\n"},
     {USE: "", "tests/simulation/__main__.py": "from stockbridge.ledger.use import x\n"},
