@@ -4,12 +4,14 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Identifier
+
 from stockbridge.store.database import Pool, open_pool
 from stockbridge.store.embedded import EmbeddedServer
 from stockbridge.store.migrate import ensure_partitions, migrate
@@ -18,20 +20,28 @@ from stockbridge.store.migrate import ensure_partitions, migrate
 THROW_AWAY = {"fsync": "off", "shared_buffers": "64MB", "max_wal_size": "512MB"}
 
 
-def new_data_dir() -> Path:
-    """Return a new folder with a short path that an unprivileged server can reach."""
-    return Path(tempfile.mkdtemp(prefix="sb-", dir="/tmp"))
+@contextmanager
+def new_data_dir() -> Iterator[Path]:
+    """A folder with a short path that an unprivileged server can reach; removed at the end."""
+    data_dir = Path(tempfile.mkdtemp(prefix="sb-", dir="/tmp"))
+    try:
+        yield data_dir
+    finally:
+        shutil.rmtree(data_dir, ignore_errors=True)
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    """A data directory for a test that starts servers of its own."""
+    with new_data_dir() as path:
+        yield path
 
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[EmbeddedServer]:
     """One embedded server for this test process."""
-    data_dir = new_data_dir()
-    try:
-        with EmbeddedServer.start(data_dir, settings=THROW_AWAY) as running:
-            yield running
-    finally:
-        shutil.rmtree(data_dir, ignore_errors=True)
+    with new_data_dir() as path, EmbeddedServer.start(path, settings=THROW_AWAY) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

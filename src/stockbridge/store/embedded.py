@@ -23,9 +23,15 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from stockbridge.kernel.errors import Misconfigured
+from stockbridge.store.database import unreachable
 from stockbridge.store.pg_account import Account, choose_account
 from stockbridge.store.pg_binaries import Binaries, find_binaries
-from stockbridge.store.pg_cluster import prepare_cluster, prepare_data_dir, reachable_binaries
+from stockbridge.store.pg_cluster import (
+    open_private,
+    prepare_cluster,
+    prepare_data_dir,
+    reachable_binaries,
+)
 from stockbridge.store.pg_config import DATABASE, ROLE
 from stockbridge.store.sql import load
 
@@ -51,7 +57,7 @@ class EmbeddedServer:
         self._settings = dict(settings)
         self._account: Account = choose_account(data_dir)
         self._binaries: Binaries = find_binaries()
-        self._socket_dir = Path()
+        self._socket_dir: Path | None = None
         self._lock: IO[str] | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._watcher: threading.Thread | None = None
@@ -66,14 +72,14 @@ class EmbeddedServer:
         """
         if os.name != "posix":
             raise Misconfigured("no embedded PostgreSQL on this system: set STOCKBRIDGE_DSN")
-        server = cls(Path(data_dir).absolute(), settings or {})
+        server = cls(Path(data_dir).resolve(), settings or {})
         server._open()
         return server
 
     @property
     def dsn(self) -> str:
         """The connection string of the application's database."""
-        return make_conninfo("", host=str(self._socket_dir), user=ROLE, dbname=DATABASE)
+        return make_conninfo("", host=str(self._socket_dir), port=5432, user=ROLE, dbname=DATABASE)
 
     @property
     def pid(self) -> int:
@@ -91,7 +97,7 @@ class EmbeddedServer:
         if self._process is not None:
             _stop_child(self._process)
             self._process = None
-        if self._socket_dir.name.startswith("stockbridge-"):
+        if self._socket_dir is not None and self._socket_dir.parent != self._data_dir:
             shutil.rmtree(self._socket_dir, ignore_errors=True)
         if self._lock is not None:
             self._lock.close()
@@ -129,11 +135,11 @@ class EmbeddedServer:
 
     def _launch(self) -> None:
         for _ in range(_MEMORY_HELD_TRIES_MAX):
-            process = self._spawn()
-            if self._wait_ready(process):
-                self._process = process
+            self._process = self._spawn()
+            if self._wait_ready(self._process):
                 return
-            if "shared memory block" not in self._said():
+            # A killed server's children may hold its memory for a moment.
+            if self._stopping.is_set() or "shared memory block" not in self._said():
                 break
             time.sleep(0.5)
         raise Misconfigured(
@@ -141,7 +147,8 @@ class EmbeddedServer:
         )
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        with (self._data_dir / "start.log").open("wb") as log:
+        with open_private(self._data_dir / "start.log") as log:
+            log.truncate()
             return subprocess.Popen(
                 [self._binaries.program("postgres"), "-D", str(self._cluster)],
                 stdin=subprocess.DEVNULL,
@@ -167,7 +174,7 @@ class EmbeddedServer:
                     self._data_dir,
                     now - began,
                 )
-            if now - began > _START_SECONDS_MAX:
+            if now - began > _START_SECONDS_MAX or self._stopping.is_set():
                 _stop_child(process)
                 return False
             time.sleep(_POLL_SECONDS)
@@ -181,7 +188,11 @@ class EmbeddedServer:
         return "\n".join(line for text in texts for line in text.splitlines()[-8:])
 
     def _make_database(self) -> None:
-        with psycopg.connect(self.dsn, dbname="postgres", autocommit=True) as connection:
+        try:
+            connection = psycopg.connect(self.dsn, dbname="postgres", autocommit=True)
+        except psycopg.OperationalError as error:
+            raise unreachable(self.dsn, error) from error
+        with connection:
             if connection.execute(SQL.find_database).fetchone() is None:
                 connection.execute(SQL.create_database)
 
@@ -207,8 +218,7 @@ class EmbeddedServer:
 
 def _locked(data_dir: Path) -> IO[str]:
     """Take the lock of `data_dir`; the kernel frees it when this process ends."""
-    path = data_dir / "stockbridge.lock"
-    lock = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "r+")
+    lock = open_private(data_dir / "stockbridge.lock")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -239,6 +249,9 @@ def stop_orphan(cluster: Path) -> None:
         return
     pid = int(lines[0])
     if not _runs_on(pid, cluster):
+        # Another program may have the old number by now (in a container it often has), and
+        # PostgreSQL would take it for a server. The memory it checks as well stays checked.
+        (cluster / "postmaster.pid").unlink(missing_ok=True)
         return
     LOGGER.warning("PostgreSQL %d was left running on %s; stopping it first", pid, cluster)
     os.kill(pid, signal.SIGINT)
@@ -253,10 +266,15 @@ def stop_orphan(cluster: Path) -> None:
 
 def _runs_on(pid: int, cluster: Path) -> bool:
     """Tell whether process `pid` is a PostgreSQL server on `cluster`."""
-    command = ["ps", "-ww", "-o", "stat=,args=", "-p", str(pid)]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-    ended = answer.startswith("Z")
-    return bool(answer) and not ended and "postgres" in answer and str(cluster) in answer
+    if Path("/proc/self").exists():
+        try:
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+        except OSError:
+            return False
+    else:
+        ask = ["/bin/ps", "-ww", "-o", "args=", "-p", str(pid)]
+        command = subprocess.run(ask, capture_output=True, text=True, check=False).stdout
+    return "postgres" in command and str(cluster) in command
 
 
 def _stop_child(process: subprocess.Popen[bytes]) -> None:

@@ -68,7 +68,9 @@ def migrations(folder: Traversable | None = None) -> list[Migration]:
     return list(found.values())
 
 
-def to_apply(known: Sequence[Migration], journal: Sequence[tuple[int, str, str]]) -> list[Migration]:
+def to_apply(
+    known: Sequence[Migration], journal: Sequence[tuple[int, str, str]]
+) -> list[Migration]:
     """Return the migrations that `journal` (number, name, sha256) lacks.
 
     Raises Misconfigured when an applied file changed or is missing, or when a new one was
@@ -94,9 +96,7 @@ def to_apply(known: Sequence[Migration], journal: Sequence[tuple[int, str, str]]
     return list(files_by_number.values())
 
 
-def migrate(
-    dsn: str, *, phase: Phase = "post", folder: Traversable | None = None
-) -> list[str]:
+def migrate(dsn: str, *, phase: Phase = "post", folder: Traversable | None = None) -> list[str]:
     """Apply what is pending, one transaction each; return the names applied.
 
     With `phase="pre"` it stops before the first `_post_` file. Many processes may call it at
@@ -135,9 +135,7 @@ def missing_partitions(
         ]
 
 
-def ensure_partitions(
-    dsn: str, *, months_ahead: int = 3, now: datetime | None = None
-) -> list[str]:
+def ensure_partitions(dsn: str, *, months_ahead: int = 3, now: datetime | None = None) -> list[str]:
     """Make the monthly partitions (UTC) from `now` to `months_ahead`; return those made."""
     made = []
     with _schema_lock(dsn) as connection:
@@ -224,7 +222,4 @@ def _connected(dsn: str) -> Iterator[Connection]:
 def _schema_lock(dsn: str) -> Iterator[Connection]:
     with _connected(dsn) as connection:
         connection.execute(SQL.lock_schema)
-        try:
-            yield connection
-        finally:
-            connection.execute(SQL.unlock_schema)
+        yield connection

@@ -17,12 +17,8 @@ COMMENT ON TABLE schema_migration IS 'store: applied migrations with the checksu
 SELECT to_regclass('schema_migration') IS NOT NULL AS found;
 
 -- name: lock_schema
--- Waits for and takes the schema lock of this database, for this session.
+-- Waits for the schema lock of this database and takes it until the session ends.
 SELECT pg_advisory_lock(7305804402566164273);
-
--- name: unlock_schema
--- Frees the schema lock of this session.
-SELECT pg_advisory_unlock(7305804402566164273);
 
 -- name: limit_waits
 -- Bounds, for the current transaction, the wait for a lock and the time of one statement.

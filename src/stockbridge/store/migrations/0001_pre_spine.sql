@@ -201,21 +201,23 @@ CREATE TABLE balance (
     reserved bigint NOT NULL DEFAULT 0,
     backordered bigint NOT NULL DEFAULT 0,
     safety_stock bigint NOT NULL DEFAULT 0 CHECK (safety_stock >= 0),
+    counted_at timestamptz,
     batch_id bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (item_id, location_id)
 ) WITH (fillfactor = 60);
 COMMENT ON TABLE balance IS 'domain/ledger: the sum of the movements, kept; written only under the item''s lock';
+COMMENT ON COLUMN balance.counted_at IS
+    'newest count of available (imports included): what occurred at or before it is inside it';
 
 CREATE TABLE count_anchor (
     item_id bigint NOT NULL,
     location_id bigint NOT NULL,
     account smallint NOT NULL,
     counted_at timestamptz NOT NULL,
-    quantity bigint NOT NULL,
-    movement_id bigint,
     PRIMARY KEY (item_id, location_id, account)
 );
-COMMENT ON TABLE count_anchor IS 'domain/ledger: newest count; movements that occurred before it are inside it already';
+COMMENT ON TABLE count_anchor IS
+    'domain/ledger: newest count of the states other than available; what occurred before is inside it';
 
 CREATE TABLE supply (
     item_id bigint NOT NULL,
