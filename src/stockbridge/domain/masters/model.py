@@ -29,6 +29,42 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
+class ReasonCode:
+    """Why stock may be corrected: sign -1 only decreases, +1 only increases, 0 both.
+
+    `account` is where the quantity goes: `adjustment` or `scrap`.
+    """
+
+    code: str
+    description: str = ""
+    sign: int = 0
+    account: str = "adjustment"
+    active: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """A partner's endpoint; `criticality` 1 is the most critical."""
+
+    system_id: int
+    code: str
+    kind: str
+    name: str = ""
+    criticality: int = 3
+    owner_team: str = "operations"
+    lifecycle: str = "draft"
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Who asks for a change, under which correlation id, and when."""
+
+    principal: str
+    correlation_id: str
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Location:
     """A place that holds stock; `authority` is the system code that speaks for it."""
 
@@ -38,6 +74,7 @@ class Location:
     authority: str | None = None
     time_zone: str = "UTC"
     feed_silence_seconds: int | None = None
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +116,14 @@ class Channel:
     freshness_seconds_max: int | None = None
     policies: tuple[Policy, ...] = ()
     item_policies: Mapping[int, tuple[Policy, ...]] = field(default_factory=dict)
+    system: str | None = None
+    name: str = ""
 
     def policy_at(self, moment: datetime, item_id: int | None = None) -> Policy:
         """The version in force at `moment`: the item's own, else the channel's, else defaults."""
-        own = self.item_policies.get(item_id) if item_id is not None and self.item_policies else None
+        own = (
+            self.item_policies.get(item_id) if item_id is not None and self.item_policies else None
+        )
         return _in_force(own, moment) or _in_force(self.policies, moment) or NO_POLICY
 
 
