@@ -44,7 +44,9 @@ _POLL_SECONDS = 0.02
 _NOTICE_SECONDS = 5.0
 _MEMORY_HELD_TRIES_MAX = 20
 _RESTART_PAUSE_SECONDS_MAX = 30.0
-# Line 8 of postmaster.pid tells what the server is doing.
+_SOCKET_LOCK = ".s.PGSQL.5432.lock"
+# Lines of postmaster.pid, from 0: its socket's folder, and what the server is doing.
+_SOCKET_LINE = 4
 _STATUS_LINE = 7
 
 
@@ -79,7 +81,7 @@ class EmbeddedServer:
     @property
     def dsn(self) -> str:
         """The connection string of the application's database."""
-        return make_conninfo("", host=str(self._socket_dir), port=5432, user=ROLE, dbname=DATABASE)
+        return _dsn(str(self._socket_dir))
 
     @property
     def pid(self) -> int:
@@ -147,6 +149,9 @@ class EmbeddedServer:
         )
 
     def _spawn(self) -> subprocess.Popen[bytes]:
+        # We hold the directory, so nobody listens there; a dead server's number may be reused.
+        if self._socket_dir is not None:
+            (self._socket_dir / _SOCKET_LOCK).unlink(missing_ok=True)
         with open_private(self._data_dir / "start.log") as log:
             log.truncate()
             return subprocess.Popen(
@@ -214,6 +219,22 @@ class EmbeddedServer:
                 LOGGER.exception("PostgreSQL on %s does not start; will try again", self._data_dir)
                 self._stopping.wait(pause)
                 pause = min(pause * 2, _RESTART_PAUSE_SECONDS_MAX)
+
+
+def running_dsn(data_dir: Path) -> str | None:
+    """Return the connection string of the server running on `data_dir`, None when none is."""
+    cluster = Path(data_dir).resolve() / "pg"
+    try:
+        lines = _pid_file(cluster)
+    except PermissionError:
+        return None
+    if len(lines) <= _STATUS_LINE or not _runs_on(int(lines[0]), cluster):
+        return None
+    return _dsn(lines[_SOCKET_LINE])
+
+
+def _dsn(socket_dir: str) -> str:
+    return make_conninfo("", host=socket_dir, port=5432, user=ROLE, dbname=DATABASE)
 
 
 def _locked(data_dir: Path) -> IO[str]:

@@ -135,6 +135,7 @@ def _init(data_dir: Path, account: Account, binaries: Binaries, *, sync: bool) -
         raise Misconfigured(f"initdb could not make {data_dir / 'pg'}: {result.stderr.strip()}")
     main = fresh / "postgresql.conf"
     write_as(main, main_conf_text(main.read_text(encoding="utf-8")), account)
+    write_as(fresh / "custom.conf", "# Settings here win over Stockbridge's.\n", account)
     fresh.rename(data_dir / "pg")
     _sync_folder(data_dir)
 

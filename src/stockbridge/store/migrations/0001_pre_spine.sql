@@ -270,6 +270,7 @@ CREATE TABLE reservation (
 ) WITH (fillfactor = 85);
 COMMENT ON TABLE reservation IS 'domain/reservations: a promise; states held, confirmed, fulfilled, released, expired';
 CREATE INDEX reservation_reference ON reservation (reference);
+CREATE INDEX reservation_due ON reservation (expires_at) WHERE state = 'held';
 
 CREATE TABLE hold (
     reservation_id bigint NOT NULL,
@@ -279,12 +280,10 @@ CREATE TABLE hold (
     account smallint NOT NULL,
     quantity bigint NOT NULL CHECK (quantity > 0),
     fenced bigint NOT NULL DEFAULT 0,
-    expires_at timestamptz,
     PRIMARY KEY (reservation_id, line_no, item_id, location_id, account)
 ) WITH (fillfactor = 85);
 COMMENT ON TABLE hold IS 'domain/reservations: open promised quantity; account reserved or backordered; deleted when it ends';
 CREATE INDEX hold_item ON hold (item_id, location_id);
-CREATE INDEX hold_due ON hold (expires_at, item_id) WHERE expires_at IS NOT NULL;
 
 -- Fulfilment (domain/fulfilment) ---------------------------------------------------------------
 CREATE TABLE fulfilment_line (
