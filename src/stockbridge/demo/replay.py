@@ -1,0 +1,167 @@
+"""Run order lines through the engine, day by day, as the business would have.
+
+Within a day: purchase orders and receipts, parcels left over from before, sales in the order they
+came in, then returns and adjustments, which a building books when the day is done. Every command
+carries a key made from its document, so a replay that is repeated or resumed books nothing twice.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from stockbridge.contracts.commands import ConfirmReservation
+from stockbridge.demo import commands
+from stockbridge.demo.commands import Parcel, Promise
+from stockbridge.demo.plan import Day, Plan, PurchaseOrder, days
+from stockbridge.demo.retail import Document, Kind
+from stockbridge.demo.summary import Summary
+from stockbridge.engine import Command, Outcome
+
+PRINCIPAL: Final = "retail-replay"
+IN_FLIGHT_MAX: Final = 256
+_ERROR: Final = 400
+
+Progress = Callable[[int, int], None]
+"""Told (lines done, lines in all) after each day."""
+
+
+class Submits(Protocol):
+    """The one door of the engine."""
+
+    def submit(self, command: Command) -> Awaitable[Outcome]: ...
+
+
+async def replay(
+    engine: Submits,
+    plan: Plan,
+    *,
+    progress: Progress | None = None,
+    in_flight_max: int = IN_FLIGHT_MAX,
+    day_seconds_min: float = 0.0,
+) -> Summary:
+    """Replay the whole plan and count what happened; no day is over before `day_seconds_min`.
+
+    Refused orders are counted by reason. A refused fact or master is a failure of the replay: it
+    is kept in `Summary.failures` and the replay goes on.
+    """
+    began = time.perf_counter()
+    run = _Replay(engine, plan, in_flight_max)
+    await run.prepare()
+    for day in days(plan):
+        paused = asyncio.create_task(asyncio.sleep(day_seconds_min))
+        await run.day(day)
+        await paused
+        if progress is not None:
+            progress(run.summary.lines, plan.rows)
+    run.summary.seconds = time.perf_counter() - began
+    return run.summary
+
+
+class _Replay:
+    def __init__(self, engine: Submits, plan: Plan, in_flight_max: int) -> None:
+        self.summary = Summary()
+        self._engine = engine
+        self._plan = plan
+        self._slots = asyncio.Semaphore(in_flight_max)
+        self._waiting: list[Parcel] = []
+
+    async def prepare(self) -> None:
+        """Masters, then the opening stock."""
+        for body, key in commands.places(self._plan):
+            await self._fact(body, key)
+        await self._all(self._fact(item, f"item {item.sku}") for item in self._plan.items)
+        await self._all(
+            self._fact(count, f"count {count.count}")
+            for count in commands.opening_counts(self._plan)
+        )
+
+    async def day(self, day: Day) -> None:
+        """Everything of one day; each group is done before the next begins."""
+        groups = {kind: [d for d in day.documents if d.kind is kind] for kind in Kind}
+        tomorrow = day.begins_at + timedelta(days=1)
+        due = [parcel for parcel in self._waiting if parcel.at < tomorrow]
+        self._waiting = [parcel for parcel in self._waiting if parcel.at >= tomorrow]
+        await self._all(self._receive(order) for order in day.received)
+        await self._all(self._order(order) for order in day.ordered)
+        await self._all(self._ship(parcel) for parcel in due)
+        await self._all(self._sell(sale, tomorrow) for sale in groups[Kind.SALE])
+        await self._all(self._take_back(document) for document in groups[Kind.RETURN])
+        await self._all(self._adjust(document) for document in groups[Kind.ADJUSTMENT])
+        self.summary.lines += sum(document.rows for document in day.documents)
+        self.summary.service_lines += sum(
+            document.rows for kind in (Kind.SERVICE, Kind.NOTHING) for document in groups[kind]
+        )
+
+    async def _sell(self, sale: Document, tomorrow: datetime) -> None:
+        counted = self.summary
+        counted.orders += 1
+        counted.lines_ordered += len(sale.lines)
+        counted.units_ordered += sum(line.quantity for line in sale.lines)
+        outcome = await self._submit(commands.reservation(sale), f"reserve {sale.number}")
+        if outcome.status >= _ERROR:
+            counted.lines_short += len(sale.lines)
+            counted.refusals[_code(outcome)] += 1
+            return
+        promise = msgspec.json.decode(outcome.body, type=Promise)
+        counted.units_promised += sum(line.reserved for line in promise.lines)
+        counted.lines_short += sum(
+            line.reserved < asked.quantity
+            for line, asked in zip(promise.lines, sale.lines, strict=True)
+        )
+        await self._fact(ConfirmReservation(promise.id), f"confirm {sale.number}")
+        for parcel in commands.parcels(sale, promise):
+            if parcel.at >= self._plan.last_day:
+                continue  # the last day's parcels leave after the data ends: open promises
+            if parcel.at < tomorrow:
+                await self._ship(parcel)
+            else:
+                self._waiting.append(parcel)
+
+    async def _ship(self, parcel: Parcel) -> None:
+        if await self._fact(parcel.body, parcel.key):
+            self.summary.units_shipped += parcel.units
+
+    async def _order(self, order: PurchaseOrder) -> None:
+        await self._fact(commands.supply(order), f"supply {order.number}")
+
+    async def _receive(self, order: PurchaseOrder) -> None:
+        if await self._fact(commands.receipt(order), f"receipt {order.number}"):
+            self.summary.units_received += sum(units for _, units in order.lines)
+
+    async def _take_back(self, document: Document) -> None:
+        if await self._fact(commands.returned(document), f"return {document.number}"):
+            self.summary.units_returned += sum(line.quantity for line in document.lines)
+
+    async def _adjust(self, document: Document) -> None:
+        if await self._fact(commands.adjusted(document), f"adjust {document.number}"):
+            self.summary.units_adjusted += sum(line.quantity for line in document.lines)
+
+    async def _fact(self, body: Any, key: str) -> bool:
+        """Submit what must not be refused; a refusal is kept as a failure."""
+        outcome = await self._submit(body, key)
+        if outcome.status < _ERROR:
+            return True
+        self.summary.fail(f"{key}: {outcome.status} {outcome.body.decode()}")
+        return False
+
+    async def _submit(self, body: Any, key: str) -> Outcome:
+        command = Command(body, principal=PRINCIPAL, key=key, correlation_id=f"replay {key}")
+        outcome = await self._engine.submit(command)
+        self.summary.commands += 1
+        self.summary.replayed += outcome.replayed
+        return outcome
+
+    async def _all(self, work: Iterable[Coroutine[Any, Any, object]]) -> None:
+        """Run all, in the order given, so many at a time that the engine's batches are full."""
+        async with asyncio.TaskGroup() as group:
+            for one in work:
+                await self._slots.acquire()
+                group.create_task(one).add_done_callback(lambda _: self._slots.release())
+
+
+def _code(outcome: Outcome) -> str:
+    return str(msgspec.json.decode(outcome.body).get("code", outcome.status))
