@@ -245,6 +245,22 @@ def test_an_ordinary_user_runs_it_as_himself(data_dir):
 
 
 @as_root
+def test_a_cluster_of_another_user_is_refused(data_dir):
+    EmbeddedServer.start(data_dir, settings=SMALL).stop()
+    nobody = pwd.getpwnam("nobody")
+    os.chown(data_dir, nobody.pw_uid, nobody.pw_gid)
+    process = subprocess.run(
+        [sys.executable, "-c", LAUNCHER, str(data_dir), str(nobody.pw_uid), str(nobody.pw_gid)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd="/",
+    )
+    assert "belongs to user id" in process.stderr.splitlines()[-1]
+    assert "start as its owner" in process.stderr.splitlines()[-1]
+
+
+@as_root
 def test_a_closed_parent_is_named_and_stays_closed(open_dir):
     closed = open_dir / "closed"
     closed.mkdir(mode=0o700)

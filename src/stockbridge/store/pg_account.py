@@ -53,15 +53,15 @@ class Account:
 def choose_account(data_dir: Path) -> Account:
     """Return the account for `data_dir`: ourselves, or as root an unprivileged one.
 
-    Root takes the owner of an existing cluster, else the user `stockbridge`, else `postgres`,
+    Root takes the owner of the cluster or of the data directory, else the user `stockbridge`, else `postgres`,
     else makes a system user `stockbridge`. Raises Misconfigured when that cannot be done.
     """
     uid = os.geteuid()
     if uid != 0:
         me = _by_uid(uid)
         return Account(me.pw_name, me.pw_uid, me.pw_gid, client=me.pw_name)
-    cluster = data_dir / "pg"
-    owner = cluster.stat().st_uid if cluster.exists() else 0
+    owners = [path.stat().st_uid for path in (data_dir / "pg", data_dir) if path.exists()]
+    owner = next(filter(None, owners), 0)
     chosen = _by_uid(owner) if owner else _existing() or _created()
     return Account(chosen.pw_name, chosen.pw_uid, chosen.pw_gid, client=_by_uid(0).pw_name)
 

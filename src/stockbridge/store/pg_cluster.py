@@ -62,6 +62,13 @@ def prepare_data_dir(data_dir: Path, account: Account) -> None:
             f"STOCKBRIDGE_DATA_DIR (such as /var/lib/stockbridge), or open it yourself "
             f"(chgrp {group} {closed} && chmod g+x {closed})"
         )
+    cluster = data_dir / "pg"
+    owner = cluster.stat().st_uid if cluster.exists() else account.uid
+    if owner != account.uid:
+        raise Misconfigured(
+            f"{cluster} belongs to user id {owner} and the server would run as {account.name}: "
+            f"start as its owner, or give it away (chown -R {account.name} {cluster})"
+        )
 
 
 def reachable_binaries(binaries: Binaries, data_dir: Path, account: Account) -> Binaries:
@@ -94,12 +101,6 @@ def prepare_cluster(
     cluster = data_dir / "pg"
     if not cluster.exists():
         _init(data_dir, account, binaries, sync=extra.get("fsync") != "off")
-    owner = cluster.stat().st_uid
-    if owner != account.uid:
-        raise Misconfigured(
-            f"{cluster} belongs to user id {owner} and the server would run as {account.name}: "
-            f"start as its owner, or give it away (chown -R {account.name} {cluster})"
-        )
     made_by = (cluster / "PG_VERSION").read_text(encoding="utf-8").strip()
     if made_by != str(binaries.major):
         raise Misconfigured(
