@@ -107,7 +107,7 @@ def test_kits(components, figure):
     assert rules.figure(parts, Policy(), stale=False, until=None).available == figure
 
 
-# Columns: quantity, by in days, can fulfil, promisable in days; 5 now, +4 in 3 days, +6 in 10, overdue none
+# Columns: quantity, by in days, can fulfil, promisable in days. 5 now, +4 in 3 days, +6 in 10.
 DATED = [
     (5, None, True, 0),
     (6, None, False, 3),

@@ -44,7 +44,13 @@ def part(draw, units_max=1):
     """An item at up to four locations, three of which are channel 1's."""
     stock = [(location, *values) for location, values in draw(rows).items()]
     return rules.gather(
-        7, draw(st.integers(1, units_max)), stock, draw(fences), draw(arrivals), channel_id=1, sources=(1, 2, 3)
+        7,
+        draw(st.integers(1, units_max)),
+        stock,
+        draw(fences),
+        draw(arrivals),
+        channel_id=1,
+        sources=(1, 2, 3),
     )
 
 
@@ -114,6 +120,18 @@ def test_an_unknown_feed_is_stale_wherever_a_threshold_is_set(times, limit):
     else:
         age = NOW - min(times)
         assert got == (age, limit is not None and age > limit * rules.SECOND)
+
+
+@given(rows, policies, st.dictionaries(locations, st.integers(0, NOW)), st.none() | st.just(60))
+def test_the_quick_look_up_gives_the_same_answer(stock, policy, seen, limit):
+    channel = Channel(1, "WEB", sources=(1, 2, 3), freshness_seconds_max=limit)
+    chosen = replace(policy, kind="percent" if policy.kind == "ring_fenced" else policy.kind)
+    flat = [(location, *values) for location, values in stock.items()]
+    one = rules.gather(7, 1, flat, (), (), channel_id=1, sources=channel.sources)
+    fresh = rules.freshness([one], channel, seen, NOW)
+    expected = rules.figure([one], chosen, fresh.stale, until=None).available
+    got = rules.look_up(flat, frozenset(channel.sources), seen, channel, chosen, NOW)
+    assert got == (expected, fresh)
 
 
 def test_only_locations_that_hold_the_item_make_it_stale():
