@@ -1,11 +1,15 @@
 """Connections: prepared, in UTC, autocommit; an unreachable server is named, its password not."""
 
+import asyncio
+import time
+
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
 from stockbridge.kernel.errors import Misconfigured
 from stockbridge.store.database import connect, describe, open_pool
+from stockbridge.store.embedded import EmbeddedServer
 
 
 async def value(connection, statement, parameters=None):
@@ -51,10 +55,29 @@ async def test_options_of_the_dsn_are_kept(dsn):
     ],
 )
 async def test_unreachable_is_named_without_the_password(dsn):
-    for act in (connect(dsn), open_pool(dsn, 2)):
+    for act in (connect(dsn), open_pool(dsn, 2, wait_seconds=0.3)):
         with pytest.raises(Misconfigured, match=r"stock at (127.0.0.1:9|/nowhere)") as caught:
             await act
         assert "hunter2" not in str(caught.value)
+
+
+async def test_a_server_that_refuses_is_not_waited_for(dsn):
+    began = time.monotonic()
+    with pytest.raises(Misconfigured, match=r"nowhere.* does not exist"):
+        await open_pool(make_conninfo(dsn, dbname="nowhere"), 2, wait_seconds=60)
+    assert time.monotonic() - began < 10
+
+
+async def test_a_server_that_comes_up_late_is_waited_for(data_dir):
+    throw_away = {"fsync": "off", "shared_buffers": "64MB"}
+    with EmbeddedServer.start(data_dir, settings=throw_away) as server:
+        late = server.dsn
+    opening = asyncio.create_task(open_pool(late, 2, wait_seconds=30))
+    await asyncio.sleep(0.3)
+    assert not opening.done()
+    with EmbeddedServer.start(data_dir, settings=throw_away):
+        async with await opening as pool:
+            assert pool.get_stats()["pool_size"] == 2
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,14 @@ import psycopg
 import pytest
 
 from stockbridge.kernel.errors import Misconfigured
+from stockbridge.store import embedded
 from stockbridge.store.embedded import EmbeddedServer, running_dsn
 from stockbridge.store.pg_binaries import find_binaries
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the server as another user")
 SMALL = {"shared_buffers": "64MB"}
+# For what is not about durability: a process's death loses nothing that the kernel has.
+FAST = SMALL | {"fsync": "off"}
 LAUNCHER = """
 import os, sys, time, psycopg
 from pathlib import Path
@@ -114,30 +117,32 @@ def test_a_second_start_is_refused_and_names_the_owner(data_dir):
     with pytest.raises(Misconfigured, match=rf"{data_dir} is in use by process {process.pid}:"):
         EmbeddedServer.start(data_dir)
     assert end(process) == 0
-    EmbeddedServer.start(data_dir, settings=SMALL).stop()
+    EmbeddedServer.start(data_dir, settings=FAST).stop()
 
 
 def test_a_killed_launcher_leaves_a_server_that_the_next_start_replaces(data_dir):
     process, left_running = launch(data_dir)
     kill(process)
     assert alive(left_running)
-    with EmbeddedServer.start(data_dir, settings=SMALL) as server:
+    with EmbeddedServer.start(data_dir, settings=FAST) as server:
         assert not alive(left_running)
         assert ask(server.dsn, "SELECT value FROM kept") == 42
 
 
-def test_launcher_and_server_killed_together_recover(data_dir):
+def test_launcher_and_server_killed_together_recover(data_dir, monkeypatch, caplog):
+    monkeypatch.setattr(embedded, "_NOTICE_SECONDS", 0.0)
     process, server_pid = launch(data_dir)
     kill(process)
     os.kill(server_pid, signal.SIGKILL)
-    with EmbeddedServer.start(data_dir, settings=SMALL) as server:
+    with EmbeddedServer.start(data_dir, settings=FAST) as server:
         assert ask(server.dsn, "SELECT value FROM kept") == 42
         log = next((data_dir / "pg" / "log").glob("*.log")).read_text()
         assert "automatic recovery" in log
+    assert f"PostgreSQL on {data_dir} is starting, or recovering" in caplog.text
 
 
 def test_a_killed_server_is_started_again(data_dir):
-    with EmbeddedServer.start(data_dir, settings=SMALL) as server:
+    with EmbeddedServer.start(data_dir, settings=FAST) as server:
         with psycopg.connect(server.dsn) as connection:
             connection.execute("CREATE TABLE kept AS SELECT 42 AS value")
         killed = server.pid
@@ -157,7 +162,7 @@ def test_a_killed_server_is_started_again(data_dir):
 
 @pytest.mark.parametrize("name", ["d" * 150, "with, comma and 'quote\" and space"])
 def test_any_path_will_do(open_dir, name):
-    with EmbeddedServer.start(open_dir / name, settings=SMALL) as server:
+    with EmbeddedServer.start(open_dir / name, settings=FAST) as server:
         assert ask(server.dsn, "SELECT 1") == 1
         socket_dir = Path(str(ask(server.dsn, "SHOW unix_socket_directories")).strip('"'))
         assert mode(socket_dir) == 0o700
@@ -167,12 +172,12 @@ def test_any_path_will_do(open_dir, name):
 
 def test_a_foreign_socket_folder_is_refused(open_dir):
     long = open_dir / ("d" * 150)
-    with EmbeddedServer.start(long, settings=SMALL) as server:
+    with EmbeddedServer.start(long, settings=FAST) as server:
         socket_dir = Path(str(ask(server.dsn, "SHOW unix_socket_directories")).strip('"'))
     socket_dir.mkdir(mode=0o755)
     try:
         with pytest.raises(Misconfigured, match=rf"{socket_dir} exists and is not a private"):
-            EmbeddedServer.start(long, settings=SMALL)
+            EmbeddedServer.start(long, settings=FAST)
     finally:
         socket_dir.rmdir()
 
@@ -180,21 +185,21 @@ def test_a_foreign_socket_folder_is_refused(open_dir):
 def test_a_failed_start_says_why_and_frees_the_directory(data_dir):
     with pytest.raises(Misconfigured, match=r"(?s)did not start; it said:.*shared_buffers"):
         EmbeddedServer.start(data_dir, settings={"shared_buffers": "much"})
-    with EmbeddedServer.start(data_dir, settings=SMALL) as server:
+    with EmbeddedServer.start(data_dir, settings=FAST) as server:
         assert ask(server.dsn, "SELECT 1") == 1
 
 
 def test_leftovers_of_crashes_are_cleared(open_dir):
     (open_dir / "pg.new").mkdir()
     (open_dir / "pg.new" / "half").write_text("a cluster")
-    EmbeddedServer.start(open_dir, settings=SMALL).stop()
+    EmbeddedServer.start(open_dir, settings=FAST).stop()
     owner = (open_dir / "pg").stat()
     # The number of a dead server, now another program's of the same user.
     other = subprocess.Popen(["/bin/sleep", "60"], user=owner.st_uid, cwd="/")
     try:
         pid_file = open_dir / "pg" / "postmaster.pid"
         pid_file.write_text(f"{other.pid}\n{open_dir / 'pg'}\n1\n5432\n{open_dir / 'run'}\n\n")
-        EmbeddedServer.start(open_dir, settings=SMALL).stop()
+        EmbeddedServer.start(open_dir, settings=FAST).stop()
         assert other.poll() is None
     finally:
         other.kill()
@@ -202,15 +207,15 @@ def test_leftovers_of_crashes_are_cleared(open_dir):
 
 
 def test_a_cluster_of_another_version_is_refused(data_dir):
-    EmbeddedServer.start(data_dir, settings=SMALL).stop()
+    EmbeddedServer.start(data_dir, settings=FAST).stop()
     (data_dir / "pg" / "PG_VERSION").write_text("14\n")
     with pytest.raises(Misconfigured, match=r"was made by PostgreSQL 14 .* STOCKBRIDGE_PG_BIN"):
-        EmbeddedServer.start(data_dir, settings=SMALL)
+        EmbeddedServer.start(data_dir, settings=FAST)
 
 
 @as_root
 def test_only_the_user_who_started_it_may_connect(data_dir):
-    with EmbeddedServer.start(data_dir, settings=SMALL) as server:
+    with EmbeddedServer.start(data_dir, settings=FAST) as server:
         account = pwd.getpwuid(Path(f"/proc/{server.pid}").stat().st_uid)
         psql = [find_binaries().program("psql"), server.dsn, "-c", "SELECT 1"]
         for name, message in ((account.pw_name, "eer authentication"), ("nobody", "denied")):
@@ -237,7 +242,7 @@ def test_an_ordinary_user_runs_it_as_himself(data_dir):
     assert Path(f"/proc/{server_pid}").stat().st_uid == nobody.pw_uid
     assert end(process) == 0
     # Root may take over, and give it back.
-    with EmbeddedServer.start(data_dir, settings=SMALL) as server:
+    with EmbeddedServer.start(data_dir, settings=FAST) as server:
         assert Path(f"/proc/{server.pid}").stat().st_uid == nobody.pw_uid
         assert ask(server.dsn, "SELECT value FROM kept") == 42
     process, _ = launch(data_dir, nobody.pw_uid, nobody.pw_gid)
@@ -246,7 +251,7 @@ def test_an_ordinary_user_runs_it_as_himself(data_dir):
 
 @as_root
 def test_a_cluster_of_another_user_is_refused(data_dir):
-    EmbeddedServer.start(data_dir, settings=SMALL).stop()
+    EmbeddedServer.start(data_dir, settings=FAST).stop()
     nobody = pwd.getpwnam("nobody")
     os.chown(data_dir, nobody.pw_uid, nobody.pw_gid)
     process = subprocess.run(
@@ -280,7 +285,7 @@ def test_programs_in_a_closed_folder_are_copied(open_dir, monkeypatch):
     folder = closed / binaries.folder.relative_to(binaries.home)
     monkeypatch.setenv("STOCKBRIDGE_PG_BIN", str(folder))
     hub = open_dir / "hub"
-    with EmbeddedServer.start(hub, settings=SMALL) as server:
+    with EmbeddedServer.start(hub, settings=FAST) as server:
         program = Path(f"/proc/{server.pid}/exe").readlink()
         assert hub in program.parents
         assert ask(server.dsn, "SELECT 1") == 1

@@ -1,5 +1,8 @@
 """Connections to PostgreSQL: async, autocommit, in UTC, with server-side prepared statements."""
 
+import asyncio
+import time
+
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -12,7 +15,10 @@ Pool = AsyncConnectionPool[AsyncConnection[TupleRow]]
 
 APPLICATION_NAME = "stockbridge"
 _WAIT_SECONDS = 10.0
+_RETRY_SECONDS = 0.25
 _PREPARED_MAX = 500
+# What waiting does not mend.
+_REFUSALS = ("authentication failed", "does not exist", "no pg_hba.conf entry")
 
 
 def describe(dsn: str) -> str:
@@ -57,15 +63,24 @@ async def connect(
     *,
     application_name: str = APPLICATION_NAME,
     statement_timeout_seconds: float | None = None,
+    wait_seconds: float = 0.0,
 ) -> AsyncConnection[TupleRow]:
-    """Open one connection; raises Misconfigured naming host and database."""
+    """Open one connection, trying for `wait_seconds` while the server does not answer.
+
+    Raises Misconfigured naming host and database, at once when the server refuses us.
+    """
     session = _session(dsn, application_name, statement_timeout_seconds)
-    try:
-        connection = await AsyncConnection.connect(session, autocommit=True)
-    except psycopg.OperationalError as error:
-        raise unreachable(dsn, error) from error
-    await configure(connection)
-    return connection
+    deadline = time.monotonic() + wait_seconds
+    while True:
+        try:
+            connection = await AsyncConnection.connect(session, autocommit=True)
+        except psycopg.OperationalError as error:
+            if time.monotonic() >= deadline or any(word in str(error) for word in _REFUSALS):
+                raise unreachable(dsn, error) from error
+            await asyncio.sleep(_RETRY_SECONDS)
+        else:
+            await configure(connection)
+            return connection
 
 
 async def open_pool(
@@ -76,11 +91,11 @@ async def open_pool(
     statement_timeout_seconds: float | None = None,
     wait_seconds: float = _WAIT_SECONDS,
 ) -> Pool:
-    """Open a pool of `size` connections and wait until all are there; close it when done.
+    """Open a pool of `size` connections and wait until all are there; the caller closes it.
 
     Raises Misconfigured naming host and database when they are not within `wait_seconds`.
     """
-    probe = await connect(dsn, application_name=application_name)
+    probe = await connect(dsn, application_name=application_name, wait_seconds=wait_seconds)
     await probe.close()
     session = _session(dsn, application_name, statement_timeout_seconds)
     pool: Pool = AsyncConnectionPool(

@@ -175,7 +175,7 @@ class EmbeddedServer:
             if now - noticed > _NOTICE_SECONDS:
                 noticed = now
                 LOGGER.warning(
-                    "PostgreSQL on %s is recovering after a crash; waiting, %.0f s so far",
+                    "PostgreSQL on %s is starting, or recovering after a crash; %.0f s so far",
                     self._data_dir,
                     now - began,
                 )

@@ -53,8 +53,9 @@ class Account:
 def choose_account(data_dir: Path) -> Account:
     """Return the account for `data_dir`: ourselves, or as root an unprivileged one.
 
-    Root takes the owner of the cluster or of the data directory, else the user `stockbridge`, else `postgres`,
-    else makes a system user `stockbridge`. Raises Misconfigured when that cannot be done.
+    Root takes the owner of the cluster or of the data directory when that is somebody else,
+    else the user `stockbridge`, else `postgres`, else makes a system user `stockbridge`. Raises
+    Misconfigured when that cannot be done.
     """
     uid = os.geteuid()
     if uid != 0:
