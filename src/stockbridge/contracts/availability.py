@@ -10,7 +10,7 @@ from stockbridge.contracts.base import Code, Shape, Sku
 SKUS_MAX = 10_000
 
 
-class AvailabilityQuery(Shape):
+class AvailabilityQuery(Shape, frozen=True):
     """Ask for many items of one channel, answered from one consistent view."""
 
     channel: Code

@@ -29,14 +29,14 @@ class Shape(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaul
     """Base of request shapes: immutable, unknown fields refused."""
 
 
-class Document(Shape):
+class Document(Shape, frozen=True):
     """The business document a fact belongs to, in its owner's numbering."""
 
     type: Code
     number: Number
 
 
-class ItemLine(Shape, kw_only=True):
+class ItemLine(Shape, frozen=True, kw_only=True):
     """Names an item by our `sku`, or by what a system calls it (`alias` in `namespace`)."""
 
     sku: Sku | None = None

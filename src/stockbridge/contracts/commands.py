@@ -26,7 +26,7 @@ ReserveMode = Literal["all_or_nothing", "partial", "backorder"]
 
 
 # Promises -------------------------------------------------------------------------------------
-class ReserveLine(Shape):
+class ReserveLine(Shape, frozen=True):
     """One wanted item; `location` restricts where it may come from."""
 
     sku: Sku
@@ -35,7 +35,7 @@ class ReserveLine(Shape):
     location: Code | None = None
 
 
-class ReserveStock(Shape):
+class ReserveStock(Shape, frozen=True):
     """Promise stock to a channel for `ttl_seconds`, then confirm or release it."""
 
     channel: Code
@@ -45,14 +45,14 @@ class ReserveStock(Shape):
     ttl_seconds: Ttl = 900
 
 
-class ChangeLine(Shape):
+class ChangeLine(Shape, frozen=True):
     """New quantity of a line, counted from 1, in the unit it was asked in; 0 gives all back."""
 
     line: Positive
     quantity: NotNegative
 
 
-class ChangeReservation(Shape):
+class ChangeReservation(Shape, frozen=True):
     """Change quantities in any direction, or extend: the hold then ends `ttl_seconds` from now."""
 
     reservation: ReservationId
@@ -60,25 +60,25 @@ class ChangeReservation(Shape):
     ttl_seconds: Ttl | None = None
 
 
-class ConfirmReservation(Shape):
+class ConfirmReservation(Shape, frozen=True):
     """The hold becomes an order's: it no longer expires."""
 
     reservation: ReservationId
 
 
-class ReleaseReservation(Shape):
+class ReleaseReservation(Shape, frozen=True):
     """Give everything back."""
 
     reservation: ReservationId
 
 
-class ExpireDue(Shape):
-    """Release what is past its time, up to `limit` holds; the sweeper's command."""
+class ExpireReservations(Shape, frozen=True):
+    """End those of the reservations that are past their time; the sweeper's command."""
 
-    limit: Positive = 1000
+    reservations: Annotated[list[ReservationId], Meta(min_length=1, max_length=LINES_MAX)]
 
 
-class FenceLine(Shape):
+class FenceLine(Shape, frozen=True):
     """Units to set aside at a location; absolute."""
 
     sku: Sku
@@ -86,7 +86,7 @@ class FenceLine(Shape):
     quantity: NotNegative
 
 
-class SetFences(Shape):
+class SetFences(Shape, frozen=True):
     """Set aside stock for a channel: nobody else can be promised it."""
 
     channel: Code
@@ -94,20 +94,20 @@ class SetFences(Shape):
 
 
 # Facts ----------------------------------------------------------------------------------------
-class QuantityLine(ItemLine, kw_only=True):
+class QuantityLine(ItemLine, frozen=True, kw_only=True):
     """A moved quantity; `package` tells partial reports of one line apart."""
 
     quantity: Positive
     package: Number | None = None
 
 
-class ReceiptLine(QuantityLine, kw_only=True):
+class ReceiptLine(QuantityLine, frozen=True, kw_only=True):
     """A received quantity and the state it came in."""
 
     state: Literal["available", "quarantined"] = "available"
 
 
-class ReportReceipt(Shape, kw_only=True):
+class ReportReceipt(Shape, frozen=True, kw_only=True):
     """Goods came in from a supplier."""
 
     document: Document
@@ -117,7 +117,7 @@ class ReportReceipt(Shape, kw_only=True):
     source: Code | None = None
 
 
-class ReportShipment(Shape, kw_only=True):
+class ReportShipment(Shape, frozen=True, kw_only=True):
     """A building's progress on a fulfilment; by default goods left for a customer.
 
     `reservation` or `document.number` (the reservation's reference) says whose promise it keeps.
@@ -133,7 +133,7 @@ class ReportShipment(Shape, kw_only=True):
     source: Code | None = None
 
 
-class ReportTransfer(Shape, kw_only=True):
+class ReportTransfer(Shape, frozen=True, kw_only=True):
     """Goods left `from_location` for `to_location`, or arrived there."""
 
     transfer: Number
@@ -146,14 +146,14 @@ class ReportTransfer(Shape, kw_only=True):
     source: Code | None = None
 
 
-class CountLine(ItemLine, kw_only=True):
+class CountLine(ItemLine, frozen=True, kw_only=True):
     """What was counted; zero is a count too."""
 
     quantity: NotNegative
     state: Literal["available", "allocated", "picked", "quarantined"] = "available"
 
 
-class ReportCount(Shape, kw_only=True):
+class ReportCount(Shape, frozen=True, kw_only=True):
     """At `occurred_at` there were so many: anchors the balances from then on."""
 
     count: Number
@@ -163,13 +163,13 @@ class ReportCount(Shape, kw_only=True):
     source: Code | None = None
 
 
-class ReturnLine(QuantityLine, kw_only=True):
+class ReturnLine(QuantityLine, frozen=True, kw_only=True):
     """A returned quantity; without a disposition it waits in quarantine."""
 
     disposition: Literal["restock", "scrap"] | None = None
 
 
-class ReportReturn(Shape, kw_only=True):
+class ReportReturn(Shape, frozen=True, kw_only=True):
     """Goods came back from a customer."""
 
     rma: Number
@@ -179,14 +179,14 @@ class ReportReturn(Shape, kw_only=True):
     source: Code | None = None
 
 
-class AdjustLine(ItemLine, kw_only=True):
+class AdjustLine(ItemLine, frozen=True, kw_only=True):
     """A signed correction; never zero."""
 
     quantity: Signed
     state: Literal["available", "quarantined"] = "available"
 
 
-class AdjustStock(Shape, kw_only=True):
+class AdjustStock(Shape, frozen=True, kw_only=True):
     """Correct stock under a governed reason code."""
 
     adjustment: Number
@@ -197,7 +197,7 @@ class AdjustStock(Shape, kw_only=True):
     source: Code | None = None
 
 
-class MoveState(Shape, kw_only=True):
+class MoveState(Shape, frozen=True, kw_only=True):
     """Put stock on hold (available to quarantined) or release it."""
 
     document: Document
@@ -208,13 +208,13 @@ class MoveState(Shape, kw_only=True):
     source: Code | None = None
 
 
-class SupplyLine(ItemLine, kw_only=True):
+class SupplyLine(ItemLine, frozen=True, kw_only=True):
     """Open quantity of a pipeline line: absolute, 0 cancels it."""
 
     quantity: NotNegative
 
 
-class RecordSupply(Shape, kw_only=True):
+class RecordSupply(Shape, frozen=True, kw_only=True):
     """What is ordered from a supplier, or on its way, for a location and when it is expected."""
 
     document: Document
@@ -226,7 +226,7 @@ class RecordSupply(Shape, kw_only=True):
     source: Code | None = None
 
 
-class SafetyLine(Shape):
+class SafetyLine(Shape, frozen=True):
     """Units never promised at this location."""
 
     sku: Sku
@@ -234,7 +234,7 @@ class SafetyLine(Shape):
     quantity: NotNegative
 
 
-class SetSafetyStock(Shape):
+class SetSafetyStock(Shape, frozen=True):
     """Set safety stock by item and location; absolute."""
 
     lines: Annotated[list[SafetyLine], Meta(min_length=1, max_length=LINES_MAX)]

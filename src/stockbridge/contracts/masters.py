@@ -10,7 +10,7 @@ Percent = Annotated[int, Meta(ge=0, le=100)]
 Cost = Annotated[str, Meta(pattern=r"^\d{1,12}(\.\d{1,6})?$", description="Exact decimal text")]
 
 
-class UnitOfMeasure(Shape):
+class UnitOfMeasure(Shape, frozen=True):
     """1 `uom` = numerator/denominator base units."""
 
     uom: Uom
@@ -18,21 +18,21 @@ class UnitOfMeasure(Shape):
     denominator: Positive = 1
 
 
-class Alias(Shape):
+class Alias(Shape, frozen=True):
     """What a system calls the item."""
 
     namespace: Code
     alias: Sku
 
 
-class KitComponent(Shape):
+class KitComponent(Shape, frozen=True):
     """Base units of `sku` in one kit."""
 
     sku: Sku
     quantity: Positive
 
 
-class PutItem(Shape):
+class PutItem(Shape, frozen=True):
     """Make or replace an item; lists left out are kept as they are, empty lists clear."""
 
     sku: Sku
@@ -48,7 +48,7 @@ class PutItem(Shape):
     components: Annotated[list[KitComponent], Meta(max_length=500)] | None = None
 
 
-class PutLocation(Shape):
+class PutLocation(Shape, frozen=True):
     """Make or replace a location."""
 
     code: Code
@@ -59,7 +59,7 @@ class PutLocation(Shape):
     feed_silence_seconds: Positive | None = None
 
 
-class PutChannel(Shape):
+class PutChannel(Shape, frozen=True):
     """Make or replace a channel; `sources` are location codes, first priority first."""
 
     code: Code
@@ -70,7 +70,7 @@ class PutChannel(Shape):
     freshness_seconds_max: Positive | None = None
 
 
-class PutSystem(Shape):
+class PutSystem(Shape, frozen=True):
     """Make or replace a partner's endpoint."""
 
     code: Code
@@ -84,7 +84,7 @@ class PutSystem(Shape):
     lifecycle: Literal["draft", "testing", "certified", "live", "suspended", "retired"] = "draft"
 
 
-class PutPolicy(Shape):
+class PutPolicy(Shape, frozen=True):
     """A new version of a channel's allocation policy, or of one item's on it (`sku`).
 
     Versions are never edited; the newest `effective_from` that has come is in force.
@@ -105,7 +105,7 @@ class PutPolicy(Shape):
     stale_buffer_units: NotNegative = 0
 
 
-class PutReasonCode(Shape):
+class PutReasonCode(Shape, frozen=True):
     """Make or replace a reason code: which sign it allows and where the quantity goes."""
 
     code: Code

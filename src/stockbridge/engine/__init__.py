@@ -1,1 +1,7 @@
 """The one door: submit(command) -> outcome."""
+
+from stockbridge.domain.world.command import Command
+from stockbridge.engine.engine import Engine
+from stockbridge.engine.request import Outcome
+
+__all__ = ["Command", "Engine", "Outcome"]

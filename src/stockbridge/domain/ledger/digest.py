@@ -9,18 +9,13 @@ text), message_id, correlation_id, reverses (text).
 """
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from hashlib import sha256
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from stockbridge.kernel.clock import microseconds
+
 TEXT_SEPARATOR = "\x1f"
 NULL = "\x1e"
-
-
-def microseconds(moment: datetime) -> int:
-    """Microseconds since 1970, exactly."""
-    delta = moment - EPOCH
-    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
 
 
 def texts(values: Iterable[str | None]) -> str:

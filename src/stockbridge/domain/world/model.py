@@ -1,7 +1,7 @@
 """The rows a batch works on. Plain mutable records: rules change them, the engine writes them."""
 
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from stockbridge.kernel.accounts import AVAILABLE, BACKORDERED, RESERVED
 
@@ -56,8 +56,7 @@ class Hold:
     """Open promised quantity of a reservation line at a location; account reserved or backordered."""
 
     __slots__ = (
-        "account", "expires_at", "fenced", "item_id", "line_no", "location_id", "quantity",
-        "reservation_id",
+        "account", "fenced", "item_id", "line_no", "location_id", "quantity", "reservation_id",
     )  # fmt: skip
 
     def __init__(
@@ -69,7 +68,6 @@ class Hold:
         account: int,
         quantity: int,
         fenced: int = 0,
-        expires_at: datetime | None = None,
     ) -> None:
         self.reservation_id = reservation_id
         self.line_no = line_no
@@ -78,7 +76,6 @@ class Hold:
         self.account = account
         self.quantity = quantity
         self.fenced = fenced
-        self.expires_at = expires_at
 
     @property
     def key(self) -> tuple[int, int, int, int, int]:
@@ -87,7 +84,10 @@ class Hold:
 
 
 class ReservationLine(NamedTuple):
-    """What was asked: `quantity` in `uom`, `units` in base units of the item."""
+    """What was asked: `quantity` in `uom`, `units` in base units of the item.
+
+    `parts` are what one unit takes: (item id, base units each), the item itself unless a kit.
+    """
 
     line_no: int
     item_id: int
@@ -96,6 +96,7 @@ class ReservationLine(NamedTuple):
     uom: str | None
     units: int
     location_id: int | None
+    parts: tuple[tuple[int, int], ...]
 
 
 class Reservation:
@@ -174,13 +175,6 @@ class FulfilmentLine:
         return (self.fulfilment, self.line, self.item_id, self.location_id)
 
 
-class Anchor(NamedTuple):
-    """The newest count of one (item, location, account)."""
-
-    counted_at: datetime
-    quantity: int
-
-
 class Fact(NamedTuple):
     """A business key that was booked, with the quantity and the source that reported it first."""
 
@@ -214,5 +208,3 @@ class Supply(NamedTuple):
     quantity: int
     expected_at: datetime | None
 
-
-Detail = dict[str, Any]

@@ -1,0 +1,199 @@
+"""Facts of goods coming in, going out, moving between locations and coming back."""
+
+from typing import TYPE_CHECKING, Any
+
+from stockbridge.contracts.commands import ReportShipment
+from stockbridge.domain.fulfilment.rules import reached, steps
+from stockbridge.domain.ledger.facts import FactLine, FactSpec, Posting
+from stockbridge.domain.ledger.handlers import draw_supply, supply_key
+from stockbridge.domain.reservations.rules import internal_id, keep_promises
+from stockbridge.domain.world.model import ExceptionCase, FulfilmentLine, Supply
+from stockbridge.domain.world.needs import Needs
+from stockbridge.domain.world.world import World
+from stockbridge.kernel.accounts import (
+    ACCOUNTS,
+    ALLOCATE,
+    AVAILABLE,
+    CUSTOMER,
+    DISPOSE,
+    IN_TRANSIT,
+    ON_ORDER,
+    PICK,
+    QUARANTINED,
+    RECEIVE,
+    RETURN_RECEIVE,
+    SCRAP,
+    SHIP,
+    SUPPLIER,
+    TRANSFER,
+    TRANSFER_RECEIVE,
+    TRANSFER_SHIP,
+)
+
+if TYPE_CHECKING:
+    from stockbridge.domain.masters.cache import Masters
+
+STAGE_KINDS = {"allocated": ALLOCATE, "picked": PICK, "packed": PICK, "shipped": SHIP}
+
+
+# Receipts -------------------------------------------------------------------------------------
+def _book_receipt(posting: Posting, fact: FactLine) -> dict[str, Any]:
+    """In transit first, then on order, then what nobody announced."""
+    state = ACCOUNTS[fact.asked.state]
+    left = fact.line.units
+    for pipeline in (IN_TRANSIT, ON_ORDER):
+        announced = draw_supply(posting, fact, pipeline, left)
+        posting.move(RECEIVE, fact.line, (pipeline, state), announced)
+        left -= announced
+    posting.move(RECEIVE, fact.line, (SUPPLIER, state), left)
+    return {"unannounced": left}
+
+
+RECEIPT_SPEC = FactSpec(
+    document_type=lambda body: body.document.type,
+    kind=lambda body: f"receipt_{body.document.type}",
+    number=lambda body: body.document.number,
+    places=lambda body: [body.location],
+    parts=lambda _body, line: (line.package, line.state),
+    book=_book_receipt,
+)
+
+
+# Shipments ------------------------------------------------------------------------------------
+def _shipment_names(body: ReportShipment, needs: Needs) -> None:
+    needs.fulfilments.add(body.shipment)
+    if body.reservation is not None:
+        needs.reservations.add(internal_id(body.reservation))
+    elif body.document is not None:
+        needs.references.add(body.document.number)
+
+
+def _shipment_rows(
+    body: ReportShipment, _lines: list[FactLine], masters: "Masters", needs: Needs
+) -> None:
+    if body.reservation is not None or body.document is not None:
+        needs.all_locations = True
+        needs.fences = needs.fences or masters.has_fences
+
+
+def _reservation_for(posting: Posting) -> int | None:
+    """The open reservation the shipment keeps: as named, else the oldest with the reference."""
+    body: ReportShipment = posting.body
+    world = posting.world
+    if body.reservation is not None:
+        named = internal_id(body.reservation)
+        if named not in world.reservations:
+            world.open_exceptions([_unknown_reservation(posting, body.reservation)])
+            return None
+        return named
+    if body.document is None:
+        return None
+    named_ids = world.references.get(body.document.number, [])
+    return next((i for i in named_ids if world.reservations[i].is_open), None)
+
+
+def _unknown_reservation(posting: Posting, public: str) -> ExceptionCase:
+    return ExceptionCase(
+        kind="unknown_reservation",
+        subject=f"shipment:{posting.document_number}",
+        severity=2,
+        owner_team="operations",
+        cause=f"shipment {posting.document_number} names {public}, which we never made",
+        action="Find the order it belongs to; its promise, if any, is still open",
+        correlation_id=posting.command.correlation_id,
+    )
+
+
+def _book_stage(posting: Posting, fact: FactLine) -> dict[str, Any]:
+    world, line, stage = posting.world, fact.line, posting.body.stage
+    location = posting.places[0].location_id
+    progress = _progress(world, posting, fact, location)
+    before = reached(progress)
+    setattr(progress, stage, getattr(progress, stage) + line.units)
+    after = reached(progress)
+    for step in steps(before, after):
+        accounts = (step.from_account, step.to_account)
+        posting.move(STAGE_KINDS[stage], line, accounts, step.units)
+    bound = after.allocated - before.allocated
+    reservation_id = progress.reservation_id
+    if reservation_id is None or not bound:
+        return {}
+    place = (line.item.item_id, location)
+    left = keep_promises(world, reservation_id, place, bound, posting.command.correlation_id)
+    return {"promised": bound - left}
+
+
+def _progress(
+    world: World, posting: Posting, fact: FactLine, location_id: int
+) -> FulfilmentLine:
+    item_id = fact.line.item.item_id
+    key = (posting.document_number, fact.line.name, item_id, location_id)
+    progress = world.fulfilment.get(key)
+    if progress is None:
+        progress = world.fulfilment[key] = FulfilmentLine(*key)
+    if progress.reservation_id is None:
+        progress.reservation_id = _reservation_for(posting)
+    world.fulfilment_changed[key] = progress
+    return progress
+
+
+SHIPMENT_SPEC = FactSpec(
+    document_type=lambda _body: "shipment",
+    kind=lambda body: body.stage,
+    number=lambda body: body.shipment,
+    places=lambda body: [body.location],
+    parts=lambda _body, line: (line.package,),
+    book=_book_stage,
+    explode_kits=True,
+    more_names=_shipment_names,
+    more_rows=_shipment_rows,
+)
+
+
+# Transfers ------------------------------------------------------------------------------------
+def _book_transfer(posting: Posting, fact: FactLine) -> None:
+    """Out of one location, or into the other; either may be reported first."""
+    units, line = fact.line.units, fact.line
+    origin, destination = posting.places
+    key = supply_key(posting, fact, IN_TRANSIT)
+    known = posting.world.supplies.get(key, Supply(0, None))
+    if posting.body.stage == "shipped":
+        posting.move(TRANSFER_SHIP, line, (AVAILABLE, TRANSFER), units, location=origin)
+        posting.move(TRANSFER_SHIP, line, (TRANSFER, IN_TRANSIT), units, location=destination)
+        expected_at = posting.body.expected_at or known.expected_at
+        posting.world.put_supply(key, Supply(known.quantity + units, expected_at))
+    else:
+        posting.move(TRANSFER_RECEIVE, line, (IN_TRANSIT, AVAILABLE), units, location=destination)
+        posting.world.put_supply(key, known._replace(quantity=known.quantity - units))
+
+
+TRANSFER_SPEC = FactSpec(
+    document_type=lambda _body: "transfer",
+    kind=lambda body: f"transfer_{body.stage}",
+    number=lambda body: body.transfer,
+    places=lambda body: [body.from_location, body.to_location],
+    parts=lambda _body, line: (line.package,),
+    book=_book_transfer,
+)
+
+
+# Returns --------------------------------------------------------------------------------------
+def _book_return(posting: Posting, fact: FactLine) -> None:
+    """Into quarantine, and on from there where the disposition is known."""
+    units, line = fact.line.units, fact.line
+    posting.move(RETURN_RECEIVE, line, (CUSTOMER, QUARANTINED), units)
+    if fact.asked.disposition == "restock":
+        posting.move(DISPOSE, line, (QUARANTINED, AVAILABLE), units)
+    elif fact.asked.disposition == "scrap":
+        posting.move(DISPOSE, line, (QUARANTINED, SCRAP), units)
+
+
+RETURN_SPEC = FactSpec(
+    document_type=lambda _body: "return",
+    kind=lambda _body: "return",
+    number=lambda body: body.rma,
+    places=lambda body: [body.location],
+    parts=lambda _body, line: (line.package, line.disposition),
+    book=_book_return,
+    explode_kits=True,
+)

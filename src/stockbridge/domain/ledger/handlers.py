@@ -1,0 +1,198 @@
+"""Facts about stock itself (counts, adjustments, state changes, supply) and safety stock."""
+
+from typing import TYPE_CHECKING, Any
+
+from stockbridge.contracts.commands import AdjustStock, ReportCount, SetSafetyStock
+from stockbridge.domain.ledger.facts import FactLine, FactSpec, Posting
+from stockbridge.domain.ledger.rules import book_count
+from stockbridge.domain.world.command import Command, Decision
+from stockbridge.domain.world.model import Supply
+from stockbridge.domain.world.needs import Needs
+from stockbridge.domain.world.resolve import RowError, row_error, rows_refused, unknown_sku
+from stockbridge.domain.world.world import World
+from stockbridge.kernel.accounts import (
+    ACCOUNTS,
+    ADJUST,
+    AVAILABLE,
+    CANCEL_SUPPLY,
+    COUNT,
+    HOLD,
+    IN_TRANSIT,
+    ON_ORDER,
+    ORDER_SUPPLY,
+    QUARANTINED,
+    RELEASE,
+    SHIP_SUPPLY,
+    SUPPLIER,
+)
+from stockbridge.kernel.errors import Refusal
+
+if TYPE_CHECKING:
+    from stockbridge.domain.masters.cache import Masters
+
+
+# Counts ---------------------------------------------------------------------------------------
+def _book_count(posting: Posting, fact: FactLine) -> dict[str, Any]:
+    account = ACCOUNTS[fact.asked.state]
+    like = posting.movement(COUNT, fact.line, (account, account), 0)
+    return {"difference": book_count(posting.world, like, account, fact.line.units)}
+
+
+def _count_rows(
+    body: ReportCount, lines: list[FactLine], masters: "Masters", needs: Needs
+) -> None:
+    if body.occurred_at is None:
+        return
+    location_id = masters.locations[body.location].location_id
+    for fact in lines:
+        account = ACCOUNTS[fact.asked.state]
+        needs.counts.add((fact.line.item.item_id, location_id, account, body.occurred_at))
+
+
+COUNT_SPEC = FactSpec(
+    document_type=lambda _body: "count",
+    kind=lambda _body: "count",
+    number=lambda body: body.count,
+    places=lambda body: [body.location],
+    parts=lambda _body, line: (line.state,),
+    book=_book_count,
+    more_rows=_count_rows,
+)
+
+
+# Adjustments ----------------------------------------------------------------------------------
+def _check_adjustment(world: World, body: AdjustStock) -> Refusal | None:
+    reason = world.masters.reason_codes.get(body.reason)
+    if reason is None or not reason.active:
+        detail = f"reason {body.reason} is no active reason code; see GET /v1/reason-codes"
+        error = row_error(0, "reason", "unknown_reason", detail)
+        return Refusal("unknown_reason", detail, 422, [error])
+    errors: list[RowError] = []
+    for index, line in enumerate(body.lines):
+        if line.quantity == 0:
+            errors.append(row_error(index, "quantity", "zero_quantity", "0 adjusts nothing"))
+        elif reason.sign * line.quantity < 0:
+            way = "decreases" if reason.sign < 0 else "increases"
+            detail = f"{body.reason} only {way} stock, not by {line.quantity:+d}"
+            errors.append(row_error(index, "quantity", "wrong_sign", detail))
+    return rows_refused(errors) if errors else None
+
+
+def _book_adjustment(posting: Posting, fact: FactLine) -> None:
+    reason = posting.world.masters.reason_codes[posting.body.reason]
+    inside, outside = ACCOUNTS[fact.asked.state], ACCOUNTS[reason.account]
+    accounts = (outside, inside) if fact.line.units > 0 else (inside, outside)
+    posting.move(ADJUST, fact.line, accounts, abs(fact.line.units), reason=reason.code)
+
+
+ADJUST_SPEC = FactSpec(
+    document_type=lambda _body: "adjustment",
+    kind=lambda _body: "adjustment",
+    number=lambda body: body.adjustment,
+    places=lambda body: [body.location],
+    parts=lambda _body, line: (line.state,),
+    book=_book_adjustment,
+    check=_check_adjustment,
+)
+
+
+# Hold and release -----------------------------------------------------------------------------
+def _book_state(posting: Posting, fact: FactLine) -> None:
+    if posting.body.movement == "hold":
+        posting.move(HOLD, fact.line, (AVAILABLE, QUARANTINED), fact.line.units)
+    else:
+        posting.move(RELEASE, fact.line, (QUARANTINED, AVAILABLE), fact.line.units)
+
+
+STATE_SPEC = FactSpec(
+    document_type=lambda body: body.document.type,
+    kind=lambda body: body.movement,
+    number=lambda body: body.document.number,
+    places=lambda body: [body.location],
+    parts=lambda body, line: (body.document.type, line.package),
+    book=_book_state,
+)
+
+
+# Supply ---------------------------------------------------------------------------------------
+def supply_key(posting: Posting, fact: FactLine, account: int) -> tuple[int, int, str, str, str, int]:
+    """Key of the open pipeline row of a document line at the receiving location."""
+    item_id, place = fact.line.item.item_id, posting.places[-1].location_id
+    number, name = posting.document_number, fact.line.name
+    return (item_id, place, posting.document_type, number, name, account)
+
+
+def draw_supply(posting: Posting, fact: FactLine, account: int, wanted: int) -> int:
+    """Take up to `wanted` units off the open pipeline of the line; what was there."""
+    key = supply_key(posting, fact, account)
+    open_supply = posting.world.supplies.get(key)
+    if open_supply is None or open_supply.quantity <= 0:
+        return 0
+    units = min(wanted, open_supply.quantity)
+    posting.world.put_supply(key, open_supply._replace(quantity=open_supply.quantity - units))
+    return units
+
+
+def _book_supply(posting: Posting, fact: FactLine) -> dict[str, Any]:
+    account = ACCOUNTS[posting.body.state]
+    key = supply_key(posting, fact, account)
+    known = posting.world.supplies.get(key, Supply(0, None)).quantity
+    difference = fact.line.units - known
+    if difference > 0:
+        shipped = draw_supply(posting, fact, ON_ORDER, difference) if account == IN_TRANSIT else 0
+        posting.move(SHIP_SUPPLY, fact.line, (ON_ORDER, IN_TRANSIT), shipped)
+        kind = ORDER_SUPPLY if account == ON_ORDER else SHIP_SUPPLY
+        posting.move(kind, fact.line, (SUPPLIER, account), difference - shipped)
+    elif difference < 0:
+        posting.move(CANCEL_SUPPLY, fact.line, (account, SUPPLIER), -difference)
+    posting.world.put_supply(key, Supply(fact.line.units, posting.body.expected_at))
+    return {"open": fact.line.units}
+
+
+SUPPLY_SPEC = FactSpec(
+    document_type=lambda body: body.document.type,
+    kind=lambda body: f"supply_{body.state}",
+    number=lambda body: body.document.number,
+    places=lambda body: [body.location],
+    parts=lambda body, line: (body.expected_at, line.quantity, body.occurred_at),
+    book=_book_supply,
+)
+
+
+# Safety stock ---------------------------------------------------------------------------------
+def safety_names(body: SetSafetyStock, needs: Needs) -> None:
+    """The items named."""
+    needs.skus.update(line.sku for line in body.lines)
+
+
+def safety_rows(body: SetSafetyStock, masters: "Masters", needs: Needs) -> None:
+    """The balances that carry it."""
+    for line in body.lines:
+        if line.sku in masters.items and line.location in masters.locations:
+            needs.item_ids.add(masters.items[line.sku].item_id)
+            needs.locations.add(masters.locations[line.location].location_id)
+
+
+def decide_safety(command: Command, world: World) -> Decision:
+    """Set safety stock; nothing moves."""
+    body: SetSafetyStock = command.body
+    errors: list[RowError] = []
+    for index, line in enumerate(body.lines):
+        if line.sku not in world.masters.items:
+            errors.append(unknown_sku(index, line.sku))
+        if line.location not in world.masters.locations:
+            detail = f"location {line.location} is not known"
+            errors.append(row_error(index, "location", "unknown_location", detail))
+    if errors:
+        return rows_refused(errors)
+    for line in body.lines:
+        place = (
+            world.masters.items[line.sku].item_id,
+            world.masters.locations[line.location].location_id,
+        )
+        balance = world.balance(*place)
+        balance.safety_stock = line.quantity
+        world.balances_changed[place] = balance
+    return 200, {"lines": len(body.lines)}
+
+

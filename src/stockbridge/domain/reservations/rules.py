@@ -1,0 +1,153 @@
+"""Promises on the working set: take, give back, use up. Every change is a ledger movement."""
+
+from stockbridge.domain.masters.model import Channel, Policy
+from stockbridge.domain.world.model import Hold, Movement
+from stockbridge.domain.world.world import World
+from stockbridge.kernel.accounts import (
+    AVAILABLE,
+    BACKORDER,
+    DEMAND,
+    RESERVE,
+    RESERVED,
+    UNBACKORDER,
+    UNRESERVE,
+)
+
+
+def promisable(world: World, channel: Channel, policy: Policy, place: tuple[int, int]) -> int:
+    """Units of (item, location) the channel may be promised now.
+
+    available - reserved - safety stock - what is set aside for other channels; a ring-fenced
+    channel gets no more than its own fence. Buffers, caps and floors shape what is shown, not
+    what is promised (docs/decisions/0005).
+    """
+    balance = world.balances.get(place)
+    if balance is None:
+        return 0
+    q = balance.q
+    units = q[AVAILABLE] - q[RESERVED] - (balance.safety_stock or policy.safety_stock)
+    if world.fences:
+        units -= world.fenced_by_others(place, channel.channel_id)
+        if policy.kind == "ring_fenced":
+            units = min(units, world.fence_of(place, channel.channel_id))
+    elif policy.kind == "ring_fenced":
+        return 0
+    return units if units > 0 else 0
+
+
+def promise(world: World, hold: Hold, channel_id: int, correlation_id: str) -> None:
+    """Keep a new hold, drawing on the channel's own fence first."""
+    if hold.account == RESERVED and world.fences:
+        place = (hold.item_id, hold.location_id)
+        fence = world.fence_of(place, channel_id)
+        if fence:
+            hold.fenced = min(hold.quantity, fence)
+            world.set_fence(place, channel_id, fence - hold.fenced)
+    world.put_hold(hold)
+    kind = RESERVE if hold.account == RESERVED else BACKORDER
+    _post(world, hold, kind, (DEMAND, hold.account), hold.quantity, correlation_id)
+
+
+def give_back(world: World, hold: Hold, units: int, channel_id: int, correlation_id: str) -> None:
+    """Release `units` of the hold; the fence they came from gets its part back."""
+    fenced = max(0, hold.fenced - (hold.quantity - units))
+    if fenced:
+        place = (hold.item_id, hold.location_id)
+        world.set_fence(place, channel_id, world.fence_of(place, channel_id) + fenced)
+        hold.fenced -= fenced
+    _lower(world, hold, units, correlation_id)
+
+
+def use_up(world: World, hold: Hold, units: int, correlation_id: str) -> None:
+    """The promise is kept: the building has bound or shipped `units`."""
+    hold.fenced = max(0, hold.fenced - units)
+    _lower(world, hold, units, correlation_id)
+
+
+def keep_promises(
+    world: World, reservation_id: int, place: tuple[int, int], units: int, correlation_id: str
+) -> int:
+    """Use up the reservation's holds of the item: here first, then elsewhere, then backorders.
+
+    Returns the units that no hold covered. The last unit ends the reservation as fulfilled.
+    """
+    item_id, location_id = place
+    holds = [hold for hold in world.holds_of(reservation_id) if hold.item_id == item_id]
+    holds.sort(key=lambda h: (h.account != RESERVED, h.location_id != location_id, h.key))
+    left = units
+    for hold in holds:
+        used = min(left, hold.quantity)
+        if used:
+            use_up(world, hold, used, correlation_id)
+            left -= used
+    reservation = world.reservations.get(reservation_id)
+    if reservation is not None and reservation.is_open and not world.holds.get(reservation_id):
+        reservation.state = "fulfilled"
+        reservation.expires_at = None
+        reservation.ended_at = world.now
+        world.put_reservation(reservation)
+    return left
+
+
+def expire_due(world: World, correlation_id: str) -> int:
+    """End every loaded reservation that is past its time; how many."""
+    ended = 0
+    for reservation in world.reservations.values():
+        due = reservation.expires_at
+        if reservation.state == "held" and due is not None and due <= world.now:
+            end(world, reservation.reservation_id, "expired", correlation_id)
+            ended += 1
+    return ended
+
+
+def end(world: World, reservation_id: int, state: str, correlation_id: str) -> None:
+    """Give back all holds of the reservation and close it as `state`."""
+    reservation = world.reservations[reservation_id]
+    for hold in world.holds_of(reservation_id):
+        give_back(world, hold, hold.quantity, reservation.channel_id, correlation_id)
+    reservation.state = state
+    reservation.ended_at = world.now
+    world.put_reservation(reservation)
+
+
+def percent_shares(
+    world: World, channel: Channel, policy: Policy, item_ids: list[int]
+) -> dict[int, int]:
+    """For a percent policy: units of each item the channel may take in all."""
+    if policy.kind != "percent":
+        return {}
+    return {
+        item_id: policy.percent
+        * sum(promisable(world, channel, policy, (item_id, loc)) for loc in channel.sources)
+        // 100
+        for item_id in item_ids
+    }
+
+
+def _lower(world: World, hold: Hold, units: int, correlation_id: str) -> None:
+    kind = UNRESERVE if hold.account == RESERVED else UNBACKORDER
+    hold.quantity -= units
+    world.put_hold(hold)
+    _post(world, hold, kind, (hold.account, DEMAND), units, correlation_id)
+
+
+def _post(
+    world: World, hold: Hold, kind: int, accounts: tuple[int, int], units: int, correlation_id: str
+) -> None:
+    world.post(
+        Movement(
+            kind, hold.item_id, hold.location_id, accounts[0], accounts[1], units, world.now,
+            "reservation", public_id(hold.reservation_id), str(hold.line_no), correlation_id,
+        )
+    )  # fmt: skip
+
+
+def public_id(reservation_id: int) -> str:
+    """The id partners see."""
+    return f"rsv_{reservation_id:x}"
+
+
+def internal_id(public: str) -> int:
+    """The id of a well-formed public one."""
+    return int(public[4:], 16)
+

@@ -1,0 +1,29 @@
+"""A command on its way through the engine, and its outcome."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from stockbridge.kernel.errors import Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """`body` is a shape of stockbridge.contracts; the rest says who asks and under which ids.
+
+    `key` is the caller's idempotency key, unique within `principal`; without one the command
+    acts once for each submit. `channel` and `system` are the caller's binding, if it has one.
+    """
+
+    body: Any
+    principal: str = ""
+    key: str | None = None
+    correlation_id: str = ""
+    channel: str | None = None
+    system: str | None = None
+    message_id: str | None = None
+
+
+Answer = tuple[int, Any]
+"""(HTTP status, document to encode)."""
+
+Decision = Answer | Refusal

@@ -1,0 +1,28 @@
+"""What a batch must read before its commands can be decided, collected from all of them."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(slots=True)
+class Needs:
+    """Names first (`skus`, `aliases`, `reservations`, `references`), then ids once names are known.
+
+    `locations` None means every location of the items. `counts` asks for the sum of what moved on
+    (item, location, account) after a moment. `facts` turns on anchors and supplies.
+    """
+
+    skus: set[str] = field(default_factory=set)
+    aliases: set[tuple[str, str]] = field(default_factory=set)
+    reservations: set[int] = field(default_factory=set)
+    references: set[str] = field(default_factory=set)
+    item_ids: set[int] = field(default_factory=set)
+    locations: set[int] = field(default_factory=set)
+    all_locations: bool = False
+    fact_keys: set[str] = field(default_factory=set)
+    fulfilments: set[str] = field(default_factory=set)
+    documents: set[str] = field(default_factory=set)
+    counts: set[tuple[int, int, int, datetime]] = field(default_factory=set)
+    facts: bool = False
+    fences: bool = False
+    due_items: set[int] = field(default_factory=set)

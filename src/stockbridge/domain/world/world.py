@@ -1,0 +1,154 @@
+"""The working set of one batch: rows read under lock, and what the rules change in them."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from stockbridge.domain.world.model import (
+    Balance,
+    ExceptionCase,
+    Fact,
+    FulfilmentLine,
+    Hold,
+    Movement,
+    Reservation,
+    Supply,
+    SupplyKey,
+)
+from stockbridge.kernel.accounts import BACKORDERED
+
+if TYPE_CHECKING:
+    from stockbridge.domain.masters.cache import Masters
+
+ID_BITS = 20
+"""Rows a batch can number: ids are batch_id * 2**20 + n."""
+
+Place = tuple[int, int]
+"""(item id, location id)."""
+
+HoldKey = tuple[int, int, int, int, int]
+"""(reservation id, line number, item id, location id, account)."""
+
+
+class World:
+    """Rows by key, as loaded, plus the changes. `now` is the database's clock at the lock.
+
+    Nothing here is thread-safe or shared: one batch, one world.
+    """
+
+    def __init__(self, batch_id: int, now: datetime, masters: "Masters") -> None:
+        self.batch_id = batch_id
+        self.now = now
+        self.masters = masters
+        self.balances: dict[Place, Balance] = {}
+        self.fences: dict[Place, dict[int, int]] = {}
+        self.reservations: dict[int, Reservation] = {}
+        self.holds: dict[int, dict[HoldKey, Hold]] = {}
+        self.references: dict[str, list[int]] = {}
+        self.anchors: dict[tuple[int, int, int], datetime] = {}
+        self.moved_since: dict[tuple[int, int, int, datetime], int] = {}
+        self.facts: dict[str, Fact] = {}
+        self.fulfilment: dict[tuple[str, str, int, int], FulfilmentLine] = {}
+        self.supplies: dict[SupplyKey, Supply] = {}
+
+        self.movements: list[Movement] = []
+        self.balances_changed: dict[Place, Balance] = {}
+        self.fences_changed: set[tuple[int, int, int]] = set()
+        self.reservations_changed: dict[int, Reservation] = {}
+        self.holds_changed: dict[HoldKey, Hold | None] = {}
+        self.anchors_changed: dict[tuple[int, int, int], datetime] = {}
+        self.facts_new: dict[str, Fact] = {}
+        self.fulfilment_changed: dict[tuple[str, str, int, int], FulfilmentLine] = {}
+        self.supplies_changed: dict[SupplyKey, Supply] = {}
+        self.feeds: dict[int, datetime] = {}
+        self.exceptions: list[ExceptionCase] = []
+        self.short_items: set[int] = set()
+        self._next_id = batch_id << ID_BITS
+
+    def new_id(self) -> int:
+        """An id of this batch, ascending."""
+        self._next_id += 1
+        return self._next_id
+
+    def balance(self, item_id: int, location_id: int) -> Balance:
+        """The balance, made empty where the pair has none yet."""
+        place = (item_id, location_id)
+        found = self.balances.get(place)
+        if found is None:
+            found = self.balances[place] = Balance(item_id, location_id)
+        return found
+
+    def post(self, movement: Movement) -> None:
+        """Append the movement and move its quantity."""
+        self.movements.append(movement)
+        balance = self.balance(movement.item_id, movement.location_id)
+        if movement.from_account <= BACKORDERED:
+            balance.q[movement.from_account] -= movement.quantity
+        if movement.to_account <= BACKORDERED:
+            balance.q[movement.to_account] += movement.quantity
+        self.balances_changed[(movement.item_id, movement.location_id)] = balance
+
+    def put_hold(self, hold: Hold) -> None:
+        """Keep a new or changed hold; an empty one ends."""
+        mine = self.holds.setdefault(hold.reservation_id, {})
+        key = hold.key
+        if hold.quantity > 0:
+            mine[key] = hold
+            self.holds_changed[key] = hold
+        else:
+            mine.pop(key, None)
+            self.holds_changed[key] = None
+
+    def holds_of(self, reservation_id: int) -> list[Hold]:
+        """The open holds of a reservation, in the order they were made or read."""
+        return list(self.holds.get(reservation_id, {}).values())
+
+    def put_reservation(self, reservation: Reservation) -> None:
+        """Keep a new or changed reservation."""
+        self.reservations[reservation.reservation_id] = reservation
+        self.reservations_changed[reservation.reservation_id] = reservation
+
+    def fence_of(self, place: Place, channel_id: int) -> int:
+        """Units still set aside for the channel."""
+        return self.fences.get(place, {}).get(channel_id, 0)
+
+    def fenced_by_others(self, place: Place, channel_id: int) -> int:
+        """Units set aside for other channels."""
+        fences = self.fences.get(place)
+        if not fences:
+            return 0
+        return sum(units for owner, units in fences.items() if owner != channel_id)
+
+    def set_fence(self, place: Place, channel_id: int, units: int) -> None:
+        """Set what is set aside for the channel."""
+        self.fences.setdefault(place, {})[channel_id] = units
+        self.fences_changed.add((*place, channel_id))
+
+    def put_anchor(self, key: tuple[int, int, int], counted_at: datetime) -> None:
+        """Keep the time of the newest count of (item, location, account)."""
+        self.anchors[key] = counted_at
+        self.anchors_changed[key] = counted_at
+        self.balances_changed[key[:2]] = self.balance(*key[:2])
+
+    def put_supply(self, key: SupplyKey, supply: Supply) -> None:
+        """Keep the open pipeline of a document line."""
+        self.supplies[key] = supply
+        self.supplies_changed[key] = supply
+
+    def put_fact(self, key: str, fact: Fact) -> None:
+        """Remember a business key as booked."""
+        self.facts[key] = fact
+        self.facts_new[key] = fact
+
+    def open_exceptions(self, cases: Iterable[ExceptionCase]) -> None:
+        """Queue exceptions for their owners."""
+        self.exceptions.extend(cases)
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything besides answers must be written."""
+        return bool(
+            self.movements or self.balances_changed or self.fences_changed
+            or self.reservations_changed or self.holds_changed or self.facts_new
+            or self.supplies_changed or self.feeds or self.exceptions
+        )  # fmt: skip

@@ -1,0 +1,40 @@
+"""Master commands: a transaction each, with the same idempotency as batched commands."""
+
+from typing import Any
+
+from psycopg import AsyncConnection
+
+from stockbridge.domain.masters.handlers import HANDLERS
+from stockbridge.domain.masters.model import Context
+from stockbridge.engine.load import SQL
+from stockbridge.engine.request import KEY_REUSED, Outcome, Request, encode
+from stockbridge.store.arrays import blobs, ints, texts
+
+
+async def run_direct(conn: AsyncConnection[Any], request: Request) -> Outcome:
+    """Check, write and keep the answer in one transaction; a key seen before replays."""
+    command = request.command
+    async with conn.transaction():
+        await conn.execute(SQL.lock_request_key, {"key": request.key})
+        known = await (
+            await conn.execute(SQL.read_requests, {"keys": "{" + request.key + "}"})
+        ).fetchone()
+        if known is not None:
+            if known[1] != request.body_hash:
+                return encode(KEY_REUSED)
+            return Outcome(known[2], known[3], replayed=True)
+        now = (await (await conn.execute(SQL.clock)).fetchall())[0][0]
+        context = Context(command.principal, command.correlation_id, now)
+        outcome = encode(await HANDLERS[type(command.body)](conn, command.body, context))
+        await conn.execute(
+            SQL.add_requests,
+            {
+                "keys": "{" + request.key + "}",
+                "hashes": blobs([request.body_hash]),
+                "statuses": ints([outcome.status]),
+                "answers": blobs([outcome.body]),
+                "correlation_ids": texts([command.correlation_id]),
+                "now": now,
+            },
+        )
+        return outcome

@@ -1,0 +1,225 @@
+"""The one door: `submit(command) -> outcome`, natural batching over a few workers."""
+
+import asyncio
+from asyncio import Future
+from collections import deque
+from collections.abc import Awaitable, Callable
+from time import perf_counter
+from typing import Any
+
+import psycopg
+import structlog
+from psycopg import AsyncConnection
+
+from stockbridge.domain.masters.cache import Masters
+from stockbridge.domain.masters.handlers import HANDLERS as MASTER_HANDLERS
+from stockbridge.domain.world.command import Command
+from stockbridge.engine.batch import isolate, run_batch
+from stockbridge.engine.direct import run_direct
+from stockbridge.engine.poison import open_poison
+from stockbridge.engine.registry import HANDLERS
+from stockbridge.engine.request import BROKEN, IN_PROGRESS, UNREACHABLE, Outcome, Request, encode
+from stockbridge.kernel.errors import Misconfigured
+from stockbridge.store.database import connect
+
+BATCH_MAX = 256
+LINES_MAX = 8_192
+"""Most commands, and most lines, of one batch."""
+RECONNECT_SECONDS = 30.0
+"""How long callers wait for a database that went away before they are told to try again."""
+
+log = structlog.get_logger()
+Conn = AsyncConnection[Any]
+BatchDone = Callable[[int, float], None]
+
+
+class Engine:
+    """Takes commands from any number of callers; `workers` batches run at a time.
+
+    Two suffice: one decides in Python while the other's statements run in PostgreSQL.
+    `on_batch(size, seconds)` is told of every committed batch.
+    """
+
+    def __init__(self, dsn: str, *, workers: int = 2, on_batch: BatchDone | None = None) -> None:
+        self._dsn = dsn
+        self._workers = workers
+        self._on_batch = on_batch
+        self._queue: deque[Request] = deque()
+        self._direct: deque[Request] = deque()
+        self._wake: dict[str, asyncio.Event] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._running_keys: set[str] = set()
+        self._stopping = False
+
+    @property
+    def depth(self) -> int:
+        """Commands waiting."""
+        return len(self._queue) + len(self._direct)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether commands are accepted and every worker lives."""
+        return not self._stopping and bool(self._tasks) and not any(t.done() for t in self._tasks)
+
+    async def start(self) -> None:
+        """Connect and begin; raises Misconfigured when the database is not there."""
+        self._stopping = False
+        self._wake = {"batch": asyncio.Event(), "direct": asyncio.Event()}
+        for number in range(self._workers):
+            conn = await connect(self._dsn, application_name=f"stockbridge engine {number}")
+            work = self._work(conn, "batch", self._queue, _BatchLane(self._on_batch))
+            self._tasks.append(asyncio.create_task(work))
+        conn = await connect(self._dsn, application_name="stockbridge masters")
+        work = self._work(conn, "direct", self._direct, _DirectLane())
+        self._tasks.append(asyncio.create_task(work))
+
+    async def stop(self) -> None:
+        """Finish what was submitted, then close."""
+        self._stopping = True
+        for event in self._wake.values():
+            event.set()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+
+    async def submit(self, command: Command) -> Outcome:
+        """Decide and commit the command; returns after the commit.
+
+        Refusals are outcomes. Raises TypeError for a body that is no command.
+        """
+        kind = type(command.body)
+        lane, queue = ("batch", self._queue) if kind in HANDLERS else ("direct", self._direct)
+        if lane == "direct" and kind not in MASTER_HANDLERS:
+            msg = f"{kind.__name__} is no command of the engine"
+            raise TypeError(msg)
+        if self._stopping or not self._tasks:
+            return encode(UNREACHABLE)
+        future: Future[Outcome] = asyncio.get_running_loop().create_future()
+        request = Request(command, future)
+        if request.key in self._running_keys:
+            return encode(IN_PROGRESS)
+        self._running_keys.add(request.key)
+        queue.append(request)
+        self._wake[lane].set()
+        try:
+            return await future
+        finally:
+            self._running_keys.discard(request.key)
+
+    async def _work(
+        self, conn: Conn, lane: str, queue: deque[Request], runner: "_Lane"
+    ) -> None:
+        wake = self._wake[lane]
+        while True:
+            if not queue:
+                if self._stopping:
+                    break
+                wake.clear()
+                await wake.wait()
+                continue
+            batch = take(queue)
+            conn = await self._run(conn, batch, runner)
+        await conn.close()
+
+    async def _run(self, conn: Conn, batch: list[Request], runner: "_Lane") -> Conn:
+        """Run a batch to its end, through reconnects; keys make running it again safe."""
+        give_up = perf_counter() + RECONNECT_SECONDS
+        while True:
+            try:
+                if conn.closed:
+                    conn = await connect(self._dsn, application_name=f"stockbridge {runner.name}")
+                outcomes = await runner.run(conn, batch)
+            except (psycopg.OperationalError, Misconfigured) as error:
+                log.warning("database lost; trying again", error=str(error))
+                await conn.close()
+                if perf_counter() > give_up:
+                    answer(batch, [encode(UNREACHABLE)] * len(batch))
+                    return conn
+                await asyncio.sleep(0.1)
+            except Exception:
+                log.exception("engine worker failed")
+                await conn.close()
+                answer(batch, [encode(BROKEN)] * len(batch))
+                return conn
+            else:
+                answer(batch, outcomes)
+                return conn
+
+
+def take(queue: deque[Request]) -> list[Request]:
+    """What is waiting, up to the limits; an order larger than the limit goes alone."""
+    batch = [queue.popleft()]
+    lines = batch[0].weight
+    while queue and len(batch) < BATCH_MAX and lines + queue[0].weight <= LINES_MAX:
+        request = queue.popleft()
+        lines += request.weight
+        batch.append(request)
+    return batch
+
+
+def answer(batch: list[Request], outcomes: list[Outcome]) -> None:
+    """Tell the callers; one may have gone."""
+    for request, outcome in zip(batch, outcomes, strict=True):
+        if not request.future.done():
+            request.future.set_result(outcome)
+
+
+class _Lane:
+    """How a worker runs what it takes."""
+
+    name = "lane"
+
+    async def run(self, conn: Conn, batch: list[Request]) -> list[Outcome]:
+        raise NotImplementedError
+
+
+class _BatchLane(_Lane):
+    """Rules on locked rows, many commands a transaction. Has its own copy of the masters."""
+
+    name = "engine"
+
+    def __init__(self, on_batch: BatchDone | None) -> None:
+        self._masters = Masters()
+        self._on_batch = on_batch
+
+    async def run(self, conn: Conn, batch: list[Request]) -> list[Outcome]:
+        started = perf_counter()
+        try:
+            outcomes = await run_batch(conn, self._masters, batch)
+        except psycopg.OperationalError:
+            raise
+        except Exception:
+            log.exception("batch failed; running its commands one by one", size=len(batch))
+            if conn.closed:
+                raise psycopg.OperationalError("connection closed by a failing batch") from None
+            await conn.rollback()
+            isolated = await isolate(conn, self._masters, batch)
+            for request, outcome in zip(batch, isolated, strict=True):
+                if outcome is None:
+                    await open_poison(conn, request)
+            outcomes = [outcome or encode(BROKEN) for outcome in isolated]
+        if self._on_batch is not None:
+            self._on_batch(len(batch), perf_counter() - started)
+        return outcomes
+
+
+class _DirectLane(_Lane):
+    """Masters: one transaction each, by their own statements."""
+
+    name = "masters"
+
+    async def run(self, conn: Conn, batch: list[Request]) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        for request in batch:
+            try:
+                outcomes.append(await run_direct(conn, request))
+            except psycopg.OperationalError:
+                raise
+            except Exception:
+                log.exception("master command failed")
+                await conn.rollback()
+                await open_poison(conn, request)
+                outcomes.append(encode(BROKEN))
+        return outcomes
+
+
+Submit = Callable[[Command], Awaitable[Outcome]]

@@ -1,0 +1,154 @@
+"""Prefetch: lock the items of a batch in order, then read every row its commands need."""
+
+from typing import Any
+
+import msgspec
+from psycopg import AsyncConnection, AsyncCursor
+
+from stockbridge.domain import fulfilment, ledger, reservations
+from stockbridge.domain.masters.cache import Masters
+from stockbridge.domain.world.model import (
+    Balance,
+    Fact,
+    FulfilmentLine,
+    Hold,
+    Reservation,
+    ReservationLine,
+    Supply,
+)
+from stockbridge.domain.world.needs import Needs
+from stockbridge.domain.world.world import World
+from stockbridge.kernel.accounts import AVAILABLE
+from stockbridge.store.arrays import ints, moments, texts
+from stockbridge.store.sql import load
+
+Conn = AsyncConnection[Any]
+Answers = dict[str, tuple[bytes, int, bytes]]
+"""Request key -> (body hash, status, answer)."""
+
+SQL = load(__package__)
+LEDGER_SQL = load(ledger.__name__)
+RESERVATIONS_SQL = load(reservations.__name__)
+FULFILMENT_SQL = load(fulfilment.__name__)
+
+decode_lines = msgspec.json.Decoder(list[ReservationLine]).decode
+
+
+async def find_documents(conn: Conn, needs: Needs) -> None:
+    """Learn, without locks, which items the named reservations take; their lines never change."""
+    values = {"ids": ints(needs.reservations), "refs": texts(list(needs.references))}
+    cursor = await conn.execute(RESERVATIONS_SQL.find_reservations, values)
+    for reservation_id, lines in await cursor.fetchall():
+        needs.reservations.add(reservation_id)
+        for line in decode_lines(lines):
+            needs.item_ids.update(part for part, _ in line.parts)
+
+
+async def load_world(
+    conn: Conn, needs: Needs, keys: list[str], masters: Masters
+) -> tuple[World, int, Answers]:
+    """Begin the transaction, lock and read in one round trip; the world, epoch, known answers."""
+    items = ints(needs.item_ids)
+    locations = None if needs.all_locations else ints(needs.locations)
+    extra: list[tuple[Any, AsyncCursor[Any]]] = []
+    async with conn.pipeline():
+        await conn.execute(b"BEGIN")
+        await conn.execute(SQL.lock_items, {"items": items})
+        batch = await _read(conn, LEDGER_SQL.open_batch, {})
+        requests = await _read(conn, SQL.read_requests, {"keys": "{" + ",".join(keys) + "}"})
+        balances = await _read(
+            conn, LEDGER_SQL.read_balances, {"items": items, "locations": locations}
+        )
+        for into, statement, values in _extras(needs, items):
+            extra.append((into, await _read(conn, statement, values)))
+    batch_id, now, epoch = (await batch.fetchall())[0]
+    world = World(batch_id, now, masters)
+    answers = {row[0]: (row[1], row[2], row[3]) for row in await requests.fetchall()}
+    for row in await balances.fetchall():
+        _balance(world, row)
+    for into, cursor in extra:
+        for row in await cursor.fetchall():
+            into(world, row)
+    return world, epoch, answers
+
+
+def _extras(needs: Needs, items: str) -> list[tuple[Any, bytes, dict[str, Any]]]:
+    """The optional reads: how a row enters the world, the statement, its values."""
+    reads: list[tuple[Any, bytes, dict[str, Any]]] = []
+    if needs.reservations:
+        ids = {"ids": ints(needs.reservations)}
+        reads.append((_reservation, RESERVATIONS_SQL.lock_reservations, ids))
+        reads.append((_hold, RESERVATIONS_SQL.read_holds, ids))
+    if needs.fences:
+        reads.append((_fence, RESERVATIONS_SQL.read_fences, {"items": items}))
+    if needs.facts:
+        keys = {"keys": "{" + ",".join(needs.fact_keys) + "}"}
+        documents = {"items": items, "documents": texts(list(needs.documents))}
+        reads.append((_anchor, LEDGER_SQL.read_anchors, {"items": items}))
+        reads.append((_fact, LEDGER_SQL.read_facts, keys))
+        reads.append((_supply, LEDGER_SQL.read_supplies, documents))
+    if needs.fulfilments:
+        names = {"fulfilments": texts(list(needs.fulfilments))}
+        reads.append((_fulfilment, FULFILMENT_SQL.read_fulfilments, names))
+    if needs.counts:
+        columns = list(zip(*needs.counts, strict=True))
+        values = {
+            "items": ints(columns[0]),
+            "locations": ints(columns[1]),
+            "accounts": ints(columns[2]),
+            "moments": moments(columns[3]),
+        }
+        reads.append((_moved_since, LEDGER_SQL.sum_moved_since, values))
+    return reads
+
+
+async def _read(conn: Conn, statement: bytes, values: dict[str, Any]) -> AsyncCursor[Any]:
+    cursor = conn.cursor(binary=True)
+    await cursor.execute(statement, values)
+    return cursor
+
+
+def _balance(world: World, row: tuple[Any, ...]) -> None:
+    item_id, location_id, *states, safety, counted_at = row
+    world.balances[item_id, location_id] = Balance(
+        item_id, location_id, [0, *states], safety, stored=True
+    )
+    if counted_at is not None:
+        world.anchors[item_id, location_id, AVAILABLE] = counted_at
+
+
+def _reservation(world: World, row: tuple[Any, ...]) -> None:
+    row = (*row[:6], decode_lines(row[6]), *row[7:])
+    reservation = Reservation(*row)
+    world.reservations[reservation.reservation_id] = reservation
+    world.references.setdefault(reservation.reference, []).append(reservation.reservation_id)
+
+
+def _hold(world: World, row: tuple[Any, ...]) -> None:
+    hold = Hold(*row)
+    world.holds.setdefault(hold.reservation_id, {})[hold.key] = hold
+
+
+def _fence(world: World, row: tuple[Any, ...]) -> None:
+    world.fences.setdefault((row[0], row[1]), {})[row[2]] = row[3]
+
+
+def _anchor(world: World, row: tuple[Any, ...]) -> None:
+    world.anchors[row[0], row[1], row[2]] = row[3]
+
+
+def _fact(world: World, row: tuple[Any, ...]) -> None:
+    world.facts[row[0]] = Fact(*row[1:])
+
+
+def _supply(world: World, row: tuple[Any, ...]) -> None:
+    world.supplies[row[:6]] = Supply(*row[6:])
+
+
+def _fulfilment(world: World, row: tuple[Any, ...]) -> None:
+    line = FulfilmentLine(*row)
+    world.fulfilment[line.key] = line
+
+
+def _moved_since(world: World, row: tuple[Any, ...]) -> None:
+    world.moved_since[row[:4]] = row[4]

@@ -1,0 +1,58 @@
+"""Which rules decide which command. Adding a batched command is one line here."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from stockbridge.contracts import commands as c
+from stockbridge.domain.fulfilment import handlers as fulfilment
+from stockbridge.domain.ledger import handlers as ledger
+from stockbridge.domain.ledger.facts import FactSpec, decide_fact, fact_names, fact_rows
+from stockbridge.domain.reservations import handlers as reservations
+from stockbridge.domain.world.command import Command, Decision
+from stockbridge.domain.world.needs import Needs
+from stockbridge.domain.world.world import World
+
+if TYPE_CHECKING:
+    from stockbridge.domain.masters.cache import Masters
+
+
+class Handler(NamedTuple):
+    """`names` collects what to look up, `rows` what to lock and read, `decide` is the rule."""
+
+    names: Callable[[Any, Needs], None]
+    rows: Callable[[Any, "Masters", Needs], None]
+    decide: Callable[[Command, World], Decision]
+
+
+def _fact(spec: FactSpec) -> Handler:
+    return Handler(partial(fact_names, spec), partial(fact_rows, spec), partial(decide_fact, spec))
+
+
+def _on_reservation(decide: Callable[[Command, World], Decision]) -> Handler:
+    return Handler(reservations.reservation_names, reservations.reservation_rows, decide)
+
+
+HANDLERS: dict[type, Handler] = {
+    c.ReserveStock: Handler(
+        reservations.reserve_names, reservations.reserve_rows, reservations.decide_reserve
+    ),
+    c.ConfirmReservation: _on_reservation(reservations.decide_confirm),
+    c.ReleaseReservation: _on_reservation(reservations.decide_release),
+    c.ChangeReservation: _on_reservation(reservations.decide_change),
+    c.ExpireReservations: Handler(
+        reservations.expire_names, reservations.reservation_rows, reservations.decide_expire
+    ),
+    c.SetFences: Handler(
+        reservations.fence_names, reservations.fence_rows, reservations.decide_fences
+    ),
+    c.SetSafetyStock: Handler(ledger.safety_names, ledger.safety_rows, ledger.decide_safety),
+    c.ReportCount: _fact(ledger.COUNT_SPEC),
+    c.AdjustStock: _fact(ledger.ADJUST_SPEC),
+    c.MoveState: _fact(ledger.STATE_SPEC),
+    c.RecordSupply: _fact(ledger.SUPPLY_SPEC),
+    c.ReportReceipt: _fact(fulfilment.RECEIPT_SPEC),
+    c.ReportShipment: _fact(fulfilment.SHIPMENT_SPEC),
+    c.ReportTransfer: _fact(fulfilment.TRANSFER_SPEC),
+    c.ReportReturn: _fact(fulfilment.RETURN_SPEC),
+}

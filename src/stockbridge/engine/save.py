@@ -1,0 +1,297 @@
+"""Write what a batch decided: a few set-based statements, one transaction."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+from psycopg import AsyncConnection
+
+from stockbridge import governance, outbox
+from stockbridge.domain import masters
+from stockbridge.domain.ledger.digest import batch_digest
+from stockbridge.domain.ledger.digest import texts as canonical
+from stockbridge.domain.world.model import Balance
+from stockbridge.domain.world.world import ID_BITS, World
+from stockbridge.engine.load import FULFILMENT_SQL, LEDGER_SQL, RESERVATIONS_SQL, SQL
+from stockbridge.engine.request import Outcome, Request
+from stockbridge.kernel.accounts import AVAILABLE
+from stockbridge.kernel.clock import microseconds
+from stockbridge.outbox.notices import notices
+from stockbridge.store.arrays import (
+    blobs,
+    ints,
+    ints_or_null,
+    moments,
+    texts,
+    texts_or_null,
+)
+from stockbridge.store.sql import load
+
+Write = tuple[bytes, dict[str, Any]]
+
+OUTBOX_SQL = load(outbox.__name__)
+GOVERNANCE_SQL = load(governance.__name__)
+MASTERS_SQL = load(masters.__name__)
+encode_lines = msgspec.json.Encoder().encode
+
+
+async def save(
+    conn: AsyncConnection[Any], world: World, answered: list[tuple[Request, Outcome]]
+) -> None:
+    """Send every write and commit in one round trip."""
+    async with conn.pipeline():
+        for statement, values in _writes(world, answered):
+            await conn.execute(statement, values)
+        await conn.execute(b"COMMIT")
+
+
+def _writes(world: World, answered: list[tuple[Request, Outcome]]) -> Iterable[Write]:
+    now = world.now
+    if world.movements:
+        yield from _movements(world)
+    if world.balances_changed:
+        yield from _balances(world)
+    if world.reservations_changed or world.holds_changed:
+        yield from _promises(world)
+    if world.facts_new or world.feeds or world.supplies_changed:
+        yield from _facts(world)
+    if world.fulfilment_changed:
+        yield _fulfilments(world)
+    if world.fences_changed:
+        yield _fences(world)
+        if not world.masters.has_fences:
+            yield MASTERS_SQL.bump_epoch, {}
+    if world.exceptions:
+        yield _exceptions(world)
+    if answered:
+        yield (
+            SQL.add_requests,
+            {
+                "keys": "{" + ",".join([request.key for request, _ in answered]) + "}",
+                "hashes": blobs([request.body_hash for request, _ in answered]),
+                "statuses": ints([outcome.status for _, outcome in answered]),
+                "answers": blobs([outcome.body for _, outcome in answered]),
+                "correlation_ids": texts([r.command.correlation_id for r, _ in answered]),
+                "now": now,
+            },
+        )
+    payloads = notices(
+        world.batch_id,
+        now,
+        world.balances_changed.values(),
+        world.feeds,
+        {key[0] for key in world.supplies_changed},
+        fences=bool(world.fences_changed),
+    )
+    if payloads:
+        yield OUTBOX_SQL.notify_stock, {"payloads": texts(payloads)}
+
+
+def _movements(world: World) -> Iterable[Write]:
+    moves = world.movements
+    first = (world.batch_id << ID_BITS) + 1
+    (kinds, items, places, givers, takers, quantities, occurred, types, numbers, lines,
+     correlations, reasons, costs, messages, reverses) = zip(*moves, strict=True)  # fmt: skip
+    now, now_us = world.now, microseconds(world.now)
+    whole = [
+        ",".join(map(str, column))
+        for column in (
+            range(first, first + len(moves)), kinds, items, places, givers, takers, quantities,
+            [now_us if moment is now else microseconds(moment) for moment in occurred],
+        )
+    ]  # fmt: skip
+    reversed_ids = [None if value is None else str(value) for value in reverses]
+    words = (types, numbers, lines, reasons, costs, messages, correlations, reversed_ids)
+    names = ("ids", "kinds", "items", "locations", "from_accounts", "to_accounts", "quantities",
+             "occurred")  # fmt: skip
+    yield (
+        LEDGER_SQL.add_movements,
+        {
+            **{name: "{" + column + "}" for name, column in zip(names, whole, strict=True)},
+            "document_types": texts(types),
+            "document_numbers": texts(numbers),
+            "document_lines": texts(lines),
+            "reasons": texts_or_null(reasons),
+            "unit_costs": texts_or_null(costs),
+            "message_ids": texts_or_null(messages),
+            "correlation_ids": texts(correlations),
+            "reverses": ints_or_null(reverses),
+            "batch_id": world.batch_id,
+            "now": now,
+        },
+    )
+    digest = batch_digest(world.batch_id, now, [*whole, *map(canonical, words)])
+    values = {"batch_id": world.batch_id, "now": now, "movements": len(moves), "digest": digest}
+    yield LEDGER_SQL.keep_batch, values
+
+
+def _balances(world: World) -> Iterable[Write]:
+    changed = world.balances_changed.values()
+    stored = [balance for balance in changed if balance.stored]
+    added = [balance for balance in changed if not balance.stored]
+    if stored:
+        yield LEDGER_SQL.write_balances, _balance_columns(stored, world.batch_id)
+    if added:
+        yield LEDGER_SQL.add_balances, _balance_columns(added, world.batch_id)
+    available = [(*k[:2], at) for k, at in world.anchors_changed.items() if k[2] == AVAILABLE]
+    others = [(*k, at) for k, at in world.anchors_changed.items() if k[2] != AVAILABLE]
+    if available:
+        items, places, counted = zip(*available, strict=True)
+        yield (
+            LEDGER_SQL.set_available_anchors,
+            {"items": ints(items), "locations": ints(places), "moments": moments(counted)},
+        )
+    if others:
+        items, places, accounts, counted = zip(*others, strict=True)
+        yield (
+            LEDGER_SQL.set_anchors,
+            {
+                "items": ints(items),
+                "locations": ints(places),
+                "accounts": ints(accounts),
+                "moments": moments(counted),
+            },
+        )
+
+
+def _balance_columns(balances: list[Balance], batch_id: int) -> dict[str, Any]:
+    states = list(zip(*[balance.q for balance in balances], strict=True))
+    names = ("available", "allocated", "picked", "quarantined", "in_transit", "on_order",
+             "reserved", "backordered")  # fmt: skip
+    return {
+        "items": ints([balance.item_id for balance in balances]),
+        "locations": ints([balance.location_id for balance in balances]),
+        **{name: ints(column) for name, column in zip(names, states[1:], strict=True)},
+        "safety_stock": ints([balance.safety_stock for balance in balances]),
+        "batch_id": batch_id,
+    }
+
+
+def _promises(world: World) -> Iterable[Write]:
+    if world.reservations_changed:
+        made = list(world.reservations_changed.values())
+        yield (
+            RESERVATIONS_SQL.put_reservations,
+            {
+                "ids": ints([r.reservation_id for r in made]),
+                "channels": ints([r.channel_id for r in made]),
+                "refs": texts([r.reference for r in made]),
+                "states": texts([r.state for r in made]),
+                "modes": texts([r.mode for r in made]),
+                "expires": moments([r.expires_at for r in made]),
+                "lines": texts([encode_lines(r.lines).decode() for r in made]),
+                "created": moments([r.created_at for r in made]),
+                "ended": moments([r.ended_at for r in made]),
+                "principals": texts([r.principal for r in made]),
+                "correlation_ids": texts([r.correlation_id for r in made]),
+            },
+        )
+    gone = [key for key, hold in world.holds_changed.items() if hold is None]
+    kept = [hold for hold in world.holds_changed.values() if hold is not None]
+    if gone:
+        columns = [ints(column) for column in zip(*gone, strict=True)]
+        names = ("ids", "line_nos", "items", "locations", "accounts")
+        yield RESERVATIONS_SQL.end_holds, dict(zip(names, columns, strict=True))
+    if kept:
+        yield (
+            RESERVATIONS_SQL.put_holds,
+            {
+                "ids": ints([h.reservation_id for h in kept]),
+                "line_nos": ints([h.line_no for h in kept]),
+                "items": ints([h.item_id for h in kept]),
+                "locations": ints([h.location_id for h in kept]),
+                "accounts": ints([h.account for h in kept]),
+                "quantities": ints([h.quantity for h in kept]),
+                "fenced": ints([h.fenced for h in kept]),
+            },
+        )
+
+
+def _facts(world: World) -> Iterable[Write]:
+    if world.facts_new:
+        kinds, items, places, quantities, sources, numbers = zip(
+            *world.facts_new.values(), strict=True
+        )
+        yield (
+            LEDGER_SQL.add_facts,
+            {
+                "keys": "{" + ",".join(world.facts_new) + "}",
+                "kinds": texts(kinds),
+                "items": ints(items),
+                "locations": ints(places),
+                "quantities": ints(quantities),
+                "sources": texts(sources),
+                "numbers": texts(numbers),
+                "batch_id": world.batch_id,
+                "now": world.now,
+            },
+        )
+    if world.supplies_changed:
+        keys, supplies = zip(*world.supplies_changed.items(), strict=True)
+        items, places, types, numbers, lines, accounts = zip(*keys, strict=True)
+        yield (
+            LEDGER_SQL.set_supplies,
+            {
+                "items": ints(items),
+                "locations": ints(places),
+                "types": texts(types),
+                "numbers": texts(numbers),
+                "lines": texts(lines),
+                "accounts": ints(accounts),
+                "quantities": ints([supply.quantity for supply in supplies]),
+                "moments": moments([supply.expected_at for supply in supplies]),
+            },
+        )
+    if world.feeds:
+        values = {"locations": ints(world.feeds), "moments": moments(world.feeds.values())}
+        yield LEDGER_SQL.note_feeds, values
+
+
+def _fulfilments(world: World) -> Write:
+    lines = list(world.fulfilment_changed.values())
+    return (
+        FULFILMENT_SQL.put_fulfilments,
+        {
+            "fulfilments": texts([line.fulfilment for line in lines]),
+            "lines": texts([line.line for line in lines]),
+            "items": ints([line.item_id for line in lines]),
+            "locations": ints([line.location_id for line in lines]),
+            "reservations": ints_or_null([line.reservation_id for line in lines]),
+            "allocated": ints([line.allocated for line in lines]),
+            "picked": ints([line.picked for line in lines]),
+            "packed": ints([line.packed for line in lines]),
+            "shipped": ints([line.shipped for line in lines]),
+        },
+    )
+
+
+def _fences(world: World) -> Write:
+    keys = sorted(world.fences_changed)
+    items, places, channels = zip(*keys, strict=True)
+    return (
+        RESERVATIONS_SQL.set_fences,
+        {
+            "items": ints(items),
+            "locations": ints(places),
+            "channels": ints(channels),
+            "quantities": ints([world.fence_of((i, p), c) for i, p, c in keys]),
+        },
+    )
+
+
+def _exceptions(world: World) -> Write:
+    cases = list({(case.kind, case.subject): case for case in world.exceptions}.values())
+    kinds, subjects, severities, teams, causes, actions, correlations = zip(*cases, strict=True)
+    return (
+        GOVERNANCE_SQL.open_exceptions,
+        {
+            "kinds": texts(kinds),
+            "subjects": texts(subjects),
+            "severities": ints(severities),
+            "owner_teams": texts(teams),
+            "causes": texts(causes),
+            "actions": texts(actions),
+            "correlation_ids": texts(correlations),
+            "now": world.now,
+        },
+    )
