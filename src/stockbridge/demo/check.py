@@ -17,7 +17,10 @@ LAWS = (
         SQL.count_promises_unlike_holds,
     ),
     ("no promise was made of what was not free (oversold)", SQL.count_oversold_promises),
-    ("every held or confirmed reservation has open holds", SQL.count_reservations_unlike_holds),
+    (
+        "every held or confirmed reservation has open holds, no other has",
+        SQL.count_reservations_unlike_holds,
+    ),
 )
 
 

@@ -23,7 +23,7 @@ from stockbridge.engine import Command, Outcome
 
 PRINCIPAL: Final = "retail-replay"
 IN_FLIGHT_MAX: Final = 256
-_ERROR: Final = 400
+ERROR: Final = 400
 
 Progress = Callable[[int, int], None]
 """Told (lines done, lines in all) after each day."""
@@ -102,7 +102,7 @@ class _Replay:
         counted.lines_ordered += len(sale.lines)
         counted.units_ordered += sum(line.quantity for line in sale.lines)
         outcome = await self._submit(commands.reservation(sale), f"reserve {sale.number}")
-        if outcome.status >= _ERROR:
+        if outcome.status >= ERROR:
             counted.lines_short += len(sale.lines)
             counted.refusals[_code(outcome)] += 1
             return
@@ -143,7 +143,7 @@ class _Replay:
     async def _fact(self, body: Any, key: str) -> bool:
         """Submit what must not be refused; a refusal is kept as a failure."""
         outcome = await self._submit(body, key)
-        if outcome.status < _ERROR:
+        if outcome.status < ERROR:
             return True
         self.summary.fail(f"{key}: {outcome.status} {outcome.body.decode()}")
         return False

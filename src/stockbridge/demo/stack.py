@@ -1,0 +1,144 @@
+"""What `stockbridge demo` and `stockbridge replay` run: a database, the engine, the replay."""
+
+import asyncio
+import fcntl
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from stockbridge.demo.check import check, figures
+from stockbridge.demo.plan import Plan, make_plan
+from stockbridge.demo.replay import Submits, replay
+from stockbridge.demo.retail import documents, read_rows
+from stockbridge.demo.slice import SHIPPED
+from stockbridge.demo.summary import Summary
+from stockbridge.engine import Engine
+from stockbridge.kernel.errors import Misconfigured
+from stockbridge.kernel.settings import Settings, default_data_dir
+from stockbridge.store.database import connect
+from stockbridge.store.embedded import EmbeddedServer
+from stockbridge.store.migrate import ensure_partitions, migrate
+
+DAY_SECONDS: Final = 1.0
+"""How long a day of the data takes when people watch."""
+FOLDER: Final = "stockbridge-demo"
+
+
+def run(
+    settings: Settings, *, headless: bool, source: Path | None = None, fresh: bool = False
+) -> int:
+    """Replay `source` (the shipped slice if None); return the exit code.
+
+    Without a `dsn` the database is an embedded one in a folder of the demo's own, beside the
+    default data directory unless a setting names another; `fresh` empties it first. `headless`
+    prints the summary and returns 1 if an invariant broke or a fact was refused; else the API
+    and the overview stay up, with a trickle of orders, until Ctrl-C.
+
+    Raises Misconfigured when the file or the data directory cannot be used.
+    """
+    settings = own_folder(settings)
+    plan = load_plan(source)
+    if fresh:
+        clear(settings)
+    if headless:
+        return asyncio.run(_headless(settings, plan))
+    return asyncio.run(_watched(settings, plan))
+
+
+def own_folder(settings: Settings) -> Settings:
+    """The settings with a data directory of the demo's own, unless somebody chose one."""
+    if settings.data_dir != default_data_dir():
+        return settings
+    return replace(settings, data_dir=settings.data_dir.with_name(FOLDER))
+
+
+def clear(settings: Settings) -> None:
+    """Remove the demo's data directory; never one in use, of another kind, or a real database."""
+    if settings.dsn is not None:
+        raise Misconfigured(
+            "--fresh clears the demo's embedded database only; empty the database of"
+            " STOCKBRIDGE_DSN yourself"
+        )
+    folder = settings.data_dir
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    lock = folder / "stockbridge.lock"
+    if not (folder / "pg").is_dir() or not lock.exists():
+        raise Misconfigured(
+            f"{folder} holds no embedded database: remove it yourself, or name"
+            " another directory with --data-dir"
+        )
+    with lock.open() as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Misconfigured(
+                f"{folder} is in use by process {held.read().strip()}: stop it first"
+            ) from None
+        shutil.rmtree(folder)
+
+
+def load_plan(source: Path | None) -> Plan:
+    """The plan for a file of order lines, or for the shipped slice.
+
+    Raises Misconfigured when the file is missing, unreadable or empty.
+    """
+    path = source or SHIPPED
+    rows = read_rows(path)
+    if not rows:
+        raise Misconfigured(f"{path}: no order lines in it; name a file that has some")
+    return make_plan(rows, documents(rows))
+
+
+async def replay_and_check(
+    engine: Submits, dsn: str, plan: Plan, *, day_seconds_min: float = 0.0
+) -> Summary:
+    """Replay with a progress bar, then ask the store of `dsn` whether the books are right."""
+    columns = (
+        TextColumn("replaying"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("order lines"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns) as bar:
+        task = bar.add_task("replay", total=plan.rows)
+        summary = await replay(
+            engine,
+            plan,
+            progress=lambda done, _: bar.update(task, completed=done),
+            day_seconds_min=day_seconds_min,
+        )
+    async with await connect(dsn, application_name="stockbridge demo") as connection:
+        summary.invariants = await check(connection)
+        summary.figures = await figures(connection)
+    return summary
+
+
+async def _headless(settings: Settings, plan: Plan) -> int:
+    with _database(settings) as dsn:
+        engine = Engine(dsn)
+        await engine.start()
+        try:
+            summary = await replay_and_check(engine, dsn, plan)
+        finally:
+            await engine.stop()
+    print(summary.text())
+    return 0 if summary.ok else 1
+
+
+@contextmanager
+def _database(settings: Settings) -> Iterator[str]:
+    """A migrated database: the one of the settings, else an embedded one while this lasts."""
+    with ExitStack() as stack:
+        dsn = settings.dsn
+        if dsn is None:
+            dsn = stack.enter_context(EmbeddedServer.start(settings.data_dir)).dsn
+        migrate(dsn)
+        ensure_partitions(dsn)
+        yield dsn
