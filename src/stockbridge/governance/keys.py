@@ -46,7 +46,10 @@ _TOKEN = re.compile(r"sb_live_([0-9a-z]{12})_[A-Za-z0-9_-]{43}")
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A machine client. `channel` or `system` binds it: it sees and touches only its own."""
+    """A machine client. `channel` or `system` binds it: it sees and touches only its own.
+
+    `channels` are the codes it may name: its channel, its system's channels, or None for all.
+    """
 
     key_id: str
     name: str
@@ -55,6 +58,7 @@ class ApiKey:
     system: str | None = None
     requests_per_minute: int = REQUESTS_PER_MINUTE
     expires_at: datetime | None = None
+    channels: frozenset[str] | None = None
 
     @property
     def bound(self) -> bool:
@@ -161,6 +165,7 @@ async def none_exists(conn: Connection) -> bool:
 
 def from_row(row: tuple[Any, ...]) -> tuple[bytes, ApiKey]:
     """(digest, key) of a row of `live_keys`."""
-    key_id, name, secret_hash, scopes, channel, system, per_minute, expires_at = row
-    key = ApiKey(key_id, name, frozenset(scopes), channel, system, per_minute, expires_at)
+    key_id, name, secret_hash, scopes, channel, system, per_minute, expires_at, channels = row
+    own = None if channel is None and system is None else frozenset(channels)
+    key = ApiKey(key_id, name, frozenset(scopes), channel, system, per_minute, expires_at, own)
     return bytes(secret_hash), key

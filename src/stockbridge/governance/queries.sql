@@ -23,10 +23,15 @@ RETURNING key_id;
 SELECT EXISTS (SELECT FROM api_key);
 
 -- name: live_keys
--- Reads every key that works now.
-SELECT key_id, name, secret_hash, scopes, channel, system, requests_per_minute, expires_at
-FROM api_key
-WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > %(now)s::timestamptz);
+-- Reads every key that works now, with the channels that a bound one may name.
+SELECT k.key_id, k.name, k.secret_hash, k.scopes, k.channel, k.system, k.requests_per_minute,
+       k.expires_at,
+       ARRAY(
+           SELECT c.code FROM channel c
+           WHERE c.code = k.channel OR (k.channel IS NULL AND c.system = k.system)
+       )
+FROM api_key k
+WHERE k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > %(now)s::timestamptz);
 
 -- name: listen_keys
 -- Asks for notices of changed keys.

@@ -1,0 +1,271 @@
+"""The composition root: puts one process together, runs it, takes it apart in order."""
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import psycopg
+import structlog
+from prometheus_client import CollectorRegistry, Gauge, Histogram
+
+from stockbridge.dashboard.overview import Overview, style
+from stockbridge.engine import Engine
+from stockbridge.governance import keys
+from stockbridge.governance.keyring import Keyring
+from stockbridge.ingress.api import Api
+from stockbridge.ingress.call import Answer, Call, Hub, Route
+from stockbridge.ingress.metrics import RequestMetrics
+from stockbridge.ingress.operations import READ
+from stockbridge.ingress.platform import readiness
+from stockbridge.ingress.server import HttpServer, listen
+from stockbridge.ingress.sweeper import sweep_forever
+from stockbridge.ingress.table import ROUTES
+from stockbridge.kernel.errors import Misconfigured, Refusal, StockbridgeError
+from stockbridge.kernel.settings import Settings
+from stockbridge.store.database import Pool, connect, open_pool
+from stockbridge.store.migrate import ensure_partitions, pending
+from stockbridge.views.stock import StockView
+
+LOG = structlog.get_logger(__name__)
+Role = Literal["api", "worker", "all"]
+_DAY_SECONDS = 86_400
+_HTML = b"text/html; charset=utf-8"
+
+
+@dataclass
+class App:
+    """One process: its services, and its tasks while it runs."""
+
+    settings: Settings
+    role: Role
+    dsn: str
+    pool: Pool
+    engine: Engine
+    view: StockView
+    keyring: Keyring
+    api: Api
+    hub: Hub
+    server: HttpServer | None = None
+    tasks: list[asyncio.Task[Any]] = field(default_factory=list)
+
+    async def start(self) -> None:
+        """Start everything the role needs; raises Misconfigured for what an admin must change."""
+        sock = listen(self.settings.host, self.settings.port) if self.role != "worker" else None
+        await self.engine.start()
+        if sock is not None:
+            await self.keyring.start()
+            await self.view.start()
+            self.server = HttpServer(self.api, sock, self.hub.closing)
+            self.tasks.append(await self.server.begin())
+        if self.role != "api":
+            self._run(sweep_forever(self.engine, self.pool), "sweeper")
+            self._run(_partitions_daily(self.dsn), "partitions")
+
+    def _run(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        self.tasks.append(asyncio.create_task(work, name=name))
+
+    async def stop(self) -> None:
+        """Finish what was begun, newest first: answers, timers, commands, reads."""
+        if self.server is not None:
+            await self.server.end()
+        for task in [*self.tasks, *self.hub.tasks]:
+            task.cancel()
+        await asyncio.gather(*self.tasks, *self.hub.tasks, return_exceptions=True)
+        await self.engine.stop()
+        if self.server is not None:
+            await self.view.stop()
+            await self.keyring.stop()
+        await self.pool.close()
+
+    @property
+    def url(self) -> str:
+        """Where the API answers."""
+        if self.server is None:
+            return ""
+        host, port = self.server.address
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+async def build(settings: Settings, role: Role = "all", dsn: str | None = None) -> App:
+    """Put a process together on a migrated database; start it with `App.start`.
+
+    `dsn` replaces the settings' when the database is an embedded one. Raises Misconfigured when
+    no database is named or its migrations are not current.
+    """
+    dsn = dsn or settings.dsn
+    if dsn is None:
+        raise Misconfigured(
+            "no database is named: set STOCKBRIDGE_DSN or --dsn, or run `stockbridge up`"
+        )
+    behind = await asyncio.to_thread(pending, dsn)
+    if behind:
+        raise Misconfigured(f"migrations are pending ({', '.join(behind)}): `stockbridge migrate`")
+    pool = await open_pool(dsn, settings.connections)
+    registry = CollectorRegistry()
+    engine = Engine(dsn, on_batch=_batch_metrics(registry))
+    view = StockView(dsn, pool)
+    keyring = Keyring(dsn)
+    hub = Hub(
+        engine,
+        view,
+        keyring,
+        pool,
+        dsn,
+        settings.data_dir,
+        registry,
+        open_pages=_is_loopback(settings.host),
+    )
+    _gauges(registry, engine, view)
+    api = Api(hub, (*ROUTES, *_pages(Overview(pool))), RequestMetrics(registry))
+    return App(settings, role, dsn, pool, engine, view, keyring, api, hub)
+
+
+def _batch_metrics(registry: CollectorRegistry) -> Callable[[int, float], None]:
+    sizes = Histogram(
+        "stockbridge_engine_batch_commands",
+        "Commands of a committed batch",
+        buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
+        registry=registry,
+    )
+    seconds = Histogram(
+        "stockbridge_engine_batch_seconds", "Time of a batch, commit included", registry=registry
+    )
+
+    def observe(size: int, took: float) -> None:
+        sizes.observe(size)
+        seconds.observe(took)
+
+    return observe
+
+
+def _gauges(registry: CollectorRegistry, engine: Engine, view: StockView) -> None:
+    depth = Gauge("stockbridge_engine_queue", "Commands waiting", registry=registry)
+    depth.set_function(lambda: engine.depth)
+    age = Gauge(
+        "stockbridge_view_age_seconds", "Since the view is known current", registry=registry
+    )
+    age.set_function(lambda: _number(view.health().age_seconds))
+    lag = Gauge(
+        "stockbridge_view_lag_seconds", "Last commit to view; worst of a minute", ("which",),
+        registry=registry,
+    )  # fmt: skip
+    lag.labels("last").set_function(lambda: view.health().lag_seconds_last)
+    lag.labels("max").set_function(lambda: view.health().lag_seconds_max)
+    items = Gauge("stockbridge_view_items", "Items in the view", registry=registry)
+    items.set_function(lambda: view.health().items)
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else value
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _pages(overview: Overview) -> tuple[Route, ...]:
+    async def overview_page(call: Call) -> Answer | Refusal:
+        """What there is, what moves, what is wrong."""
+        checks = await readiness(call.hub)
+        health = {name: (check.ok, check.detail) for name, check in checks.items()}
+        return Answer(200, (await overview.page(health)).encode(), _HTML)
+
+    async def stylesheet(_call: Call) -> Answer | Refusal:
+        """The style of the pages."""
+        return Answer(200, style(), b"text/css; charset=utf-8")
+
+    return (
+        Route("GET", "/", overview_page, "The overview", READ, {200: None}, page=True),
+        Route("GET", "/style.css", stylesheet, "The style of the pages", (), {200: None}),
+    )
+
+
+async def _partitions_daily(dsn: str) -> None:
+    """See every day that the coming months have their partitions."""
+    while True:
+        try:
+            made = await asyncio.to_thread(ensure_partitions, dsn)
+            if made:
+                LOG.info("partitions made", names=made)
+        except (StockbridgeError, psycopg.Error) as error:
+            LOG.warning("partitions cannot be made", cause=str(error))
+        await asyncio.sleep(_DAY_SECONDS)
+
+
+async def first_key(dsn: str) -> str | None:
+    """Make the administrator's key on a first start; None when keys exist already."""
+    async with await connect(dsn) as conn:
+        if not await keys.none_exists(conn):
+            return None
+        made = await keys.create(conn, "first administrator", [keys.ADMIN], actor="up")
+    return None if isinstance(made, Refusal) else made[1]
+
+
+@contextlib.asynccontextmanager
+async def running(
+    settings: Settings, role: Role = "all", dsn: str | None = None
+) -> AsyncIterator[App]:
+    """A started process for the time of the block."""
+    app = await build(settings, role, dsn)
+    try:
+        await app.start()
+        yield app
+    finally:
+        await app.stop()
+
+
+async def run(
+    settings: Settings,
+    role: Role = "all",
+    dsn: str | None = None,
+    announce: Callable[[App], None] | None = None,
+) -> None:
+    """Run a process until SIGINT or SIGTERM; `announce` is called when it is ready.
+
+    Raises Broken when one of its tasks ends by itself.
+    """
+    configure_logging(settings)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    async with running(settings, role, dsn) as app:
+        if announce is not None:
+            announce(app)
+        ended = asyncio.create_task(stopping.wait())
+        done, _ = await asyncio.wait({ended, *app.tasks}, return_when=asyncio.FIRST_COMPLETED)
+        for task in done - {ended}:
+            task.result()
+        ended.cancel()
+
+
+def configure_logging(settings: Settings) -> None:
+    """Send everything to stderr, as text for people or one JSON object a line."""
+    level = getattr(logging, settings.log_level.upper())
+    logging.basicConfig(level=max(level, logging.INFO), stream=sys.stderr, format="%(message)s")
+    renderer: structlog.types.Processor = (
+        structlog.processors.JSONRenderer()
+        if settings.log_format == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )

@@ -1,0 +1,116 @@
+"""The process itself: health, readiness, metrics, contract and reference."""
+
+import asyncio
+import time
+from functools import cache
+from typing import Any
+
+import msgspec
+import psycopg
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from psycopg_pool import PoolTimeout
+
+from stockbridge.ingress import docs
+from stockbridge.ingress.answers import Check, Health, Readiness
+from stockbridge.ingress.call import Answer, Call, Hub, Route, answer_json
+from stockbridge.kernel.errors import Refusal, StockbridgeError
+from stockbridge.store.migrate import pending
+from stockbridge.store.sql import load
+
+SQL = load(__package__)
+_DATABASE_SECONDS_MAX = 2.0
+_HTML = b"text/html; charset=utf-8"
+
+
+async def health(_call: Call) -> Answer | Refusal:
+    """The process answers; nothing else is looked at."""
+    return answer_json(Health("ok"))
+
+
+async def ready(call: Call) -> Answer | Refusal:
+    """Whether to send requests here: database, migrations, view, engine, keys. 503 if not."""
+    checks = await readiness(call.hub)
+    good = all(check.ok for check in checks.values())
+    return answer_json(Readiness(good, checks), 200 if good else 503)
+
+
+async def readiness(hub: Hub) -> dict[str, Check]:
+    """Every condition of readiness by name."""
+    database = await _database(hub)
+    checks = {"database": database, "migrations": Check(False, "unknown without the database")}
+    if database.ok:
+        checks["migrations"] = await _migrations(hub)
+    running = hub.engine.is_running
+    waiting = f"{hub.engine.depth} commands waiting"
+    checks["engine"] = Check(running, waiting if running else "does not accept commands")
+    checks["view"] = _view(hub)
+    listening = hub.keyring.live
+    checks["keys"] = Check(listening, "in memory, listening" if listening else "database away")
+    if hub.closing.is_set():
+        checks["process"] = Check(False, "is stopping")
+    return checks
+
+
+async def _database(hub: Hub) -> Check:
+    began = time.perf_counter()
+    try:
+        async with asyncio.timeout(_DATABASE_SECONDS_MAX), hub.pool.connection() as conn:
+            await conn.execute(SQL.ping)
+    except (psycopg.Error, PoolTimeout, TimeoutError) as error:
+        return Check(False, f"no answer within {_DATABASE_SECONDS_MAX} s: {error}".rstrip(": "))
+    return Check(True, f"answered in {(time.perf_counter() - began) * 1000:.1f} ms")
+
+
+def _view(hub: Hub) -> Check:
+    health = hub.view.health()
+    if health.age_seconds is None:
+        return Check(False, f"loading, {health.items:,} items so far")
+    if not health.current:
+        return Check(False, f"{health.age_seconds:.1f} s old; answers come from the store")
+    lag_ms = health.lag_seconds_last * 1000
+    return Check(True, f"{health.items:,} items, {lag_ms:.1f} ms behind the last commit")
+
+
+async def _migrations(hub: Hub) -> Check:
+    try:
+        names = await asyncio.to_thread(pending, hub.dsn)
+    except (StockbridgeError, psycopg.Error) as error:
+        return Check(False, str(error))
+    if names:
+        return Check(False, f"pending: {', '.join(names)}; run `stockbridge migrate`")
+    return Check(True, "current")
+
+
+async def metrics(call: Call) -> Answer | Refusal:
+    """Prometheus text."""
+    text = await asyncio.to_thread(generate_latest, call.hub.registry)
+    return Answer(200, text, CONTENT_TYPE_LATEST.encode())
+
+
+async def openapi(_call: Call) -> Answer | Refusal:
+    """The contract as OpenAPI 3.1."""
+    return Answer(200, msgspec.json.encode(contract()))
+
+
+async def reference(_call: Call) -> Answer | Refusal:
+    """The contract as a page."""
+    return Answer(200, docs.page(contract()).encode(), _HTML)
+
+
+@cache
+def contract() -> dict[str, Any]:
+    """The OpenAPI document of the whole table."""
+    from stockbridge.ingress.openapi import document  # noqa: PLC0415 - the table names this module
+    from stockbridge.ingress.table import ROUTES as TABLE  # noqa: PLC0415 - same
+
+    return document(TABLE)
+
+
+ROUTES = (
+    Route("GET", "/healthz", health, "The process answers", (), {200: Health}),
+    Route("GET", "/readyz", ready, "Whether to send requests here", (),
+          {200: Readiness, 503: Readiness}),
+    Route("GET", "/metrics", metrics, "Prometheus metrics", (), {200: None}),
+    Route("GET", "/openapi.json", openapi, "This contract", (), {200: dict[str, Any]}),
+    Route("GET", "/docs", reference, "This contract as a page", (), {200: None}),
+)  # fmt: skip

@@ -1,0 +1,23 @@
+"""The table of routes: everything the API offers, once."""
+
+from stockbridge.ingress import (
+    availability,
+    facts,
+    masters,
+    operations,
+    platform,
+    reservations,
+    uploads,
+)
+from stockbridge.ingress.call import Route
+
+ROUTES: tuple[Route, ...] = (
+    *availability.ROUTES,
+    *reservations.ROUTES,
+    *facts.ROUTES,
+    *masters.ROUTES,
+    *uploads.ROUTES,
+    *operations.ROUTES,
+    *platform.ROUTES,
+)
+"""Routing, OpenAPI and the reference all come from here."""

@@ -1,0 +1,89 @@
+"""A whole API process on loopback for tests: real server, real database, an administrator's key."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from stockbridge.app import App, first_key, running
+from stockbridge.kernel.settings import Settings
+from stockbridge.store.database import connect
+
+
+class Client:
+    """Calls the API as the holder of `token`; `last` is the newest answer."""
+
+    def __init__(self, app: App, token: str) -> None:
+        self.app = app
+        self.token = token
+        self.http = httpx2.AsyncClient(base_url=app.url, timeout=20)
+        self._keys = 0
+
+    async def call(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        """Send `body` as JSON with an idempotency key of its own unless one is given."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        named.setdefault("authorization", f"Bearer {self.token}")
+        if method != "GET" and "idempotency-key" not in named:
+            self._keys += 1
+            named["idempotency-key"] = f"test-{id(self)}-{self._keys}"
+        return await self.http.request(method, path, json=body, headers=named)
+
+    async def raw(self, method: str, path: str, content: Any, **headers: str) -> Any:
+        """Send bytes as they are."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        named.setdefault("authorization", f"Bearer {self.token}")
+        return await self.http.request(method, path, content=content, headers=named)
+
+    async def get(self, path: str, **headers: str) -> Any:
+        return await self.call("GET", path, **headers)
+
+    async def post(self, path: str, body: Any = None, **headers: str) -> Any:
+        return await self.call("POST", path, body, **headers)
+
+    async def put(self, path: str, body: Any = None, **headers: str) -> Any:
+        return await self.call("PUT", path, body, **headers)
+
+    async def key(self, *scopes: str, **bound: Any) -> "Client":
+        """A client with a new key."""
+        body = {"name": "test", "scopes": list(scopes), **bound}
+        made = await self.post("/v1/keys", body)
+        assert made.status_code == 201, made.text
+        return Client(self.app, made.json()["token"])
+
+    async def stock(self, sku: str, **at: int) -> None:
+        """Make an item and count it at locations (`MAIN=5`)."""
+        await self.put(f"/v1/items/{sku}", {})
+        for code, quantity in at.items():
+            count = {"count": f"C-{sku}-{code}", "location": code}
+            body = count | {"lines": [{"sku": sku, "quantity": quantity}]}
+            answer = await self.post("/v1/counts", body)
+            assert answer.status_code == 201, answer.text
+
+
+@contextlib.asynccontextmanager
+async def serving(dsn: str, data_dir: Path, **settings: Any) -> AsyncIterator[Client]:
+    """A started process on a free port, and a client with the first administrator's key."""
+    chosen = Settings(dsn=dsn, data_dir=data_dir, port=0, **settings)
+    token = await first_key(dsn)
+    assert token is not None
+    async with running(chosen, "all") as app:
+        await app.view.wait_loaded(10)
+        client = Client(app, token)
+        try:
+            yield client
+        finally:
+            await client.http.aclose()
+
+
+async def warehouse(client: Client) -> None:
+    """Location MAIN and channel web that draws on it."""
+    assert (await client.put("/v1/locations/MAIN", {})).status_code == 201
+    assert (await client.put("/v1/channels/web", {"sources": ["MAIN"]})).status_code == 201
+
+
+async def scalar(dsn: str, statement: str) -> Any:
+    """One value from the database."""
+    async with await connect(dsn) as conn:
+        row = await (await conn.execute(statement.encode())).fetchone()
+        return row[0] if row else None
