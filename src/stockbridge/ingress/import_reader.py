@@ -1,0 +1,318 @@
+"""Reads an import file as a stream: bytes to lines, lines to rows, rows to checked columns.
+
+A row number is its line in the file, counted from 1, the header included.
+"""
+
+import csv
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, Final, NamedTuple
+
+import msgspec
+
+from stockbridge.ingress.import_columns import NOT_UTF8, Column, ImportRefused, columns_of, header
+
+BLOCK_BYTES: Final = 2 * 1024 * 1024
+LINE_BYTES_MAX: Final = 16 * 1024 * 1024
+ROWS_MAX: Final = 50_000
+"""Most rows in one chunk."""
+SPAN_MAX: Final = 1_000
+"""Most lines one quoted row may span; beyond it a quote was never closed."""
+RAW_MAX: Final = 4_000
+"""Most characters of a bad row that are kept."""
+
+_UTF8_MARK = b"\xef\xbb\xbf"
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
+class Row(NamedTuple):
+    """One row as it stands in the file; `lines` are its lines."""
+
+    number: int
+    lines: Sequence[str]
+    cells: Sequence[str]
+
+
+class Reject(NamedTuple):
+    """A row that is not imported, and why."""
+
+    number: int
+    raw: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Chunk:
+    """Rows whose shape is right, by column; columns nobody filled in are left out.
+
+    `spoiled` are the orders' references of rejected rows, as far as they can be read.
+    """
+
+    numbers: list[int]
+    raws: list[str]
+    columns: dict[str, list[Any]]
+    rejects: list[Reject] = field(default_factory=list)
+    bytes_read: int = 0
+    spoiled: set[str] = field(default_factory=set)
+
+    def pick(self, kept: Sequence[int]) -> "Chunk":
+        """The rows at these places, without the rejects."""
+        return Chunk(
+            [self.numbers[n] for n in kept],
+            [self.raws[n] for n in kept],
+            {name: [column[n] for n in kept] for name, column in self.columns.items()},
+        )
+
+
+def reject(number: int, lines: Sequence[str], reason: str) -> Reject:
+    """A reject with its text made storable."""
+    raw = "\n".join(lines)[:RAW_MAX].rstrip("\r").replace("\0", r"\x00")
+    shown = raw.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return Reject(number, shown, reason)
+
+
+def read_chunks(kind: str, stream: BinaryIO, *, json_lines: bool) -> Iterator[Chunk]:
+    """The chunks of a file, each of at most ROWS_MAX rows; raises ImportRefused."""
+    yield from (_read_json if json_lines else _read_csv)(kind, stream)
+
+
+def _blocks(stream: BinaryIO) -> Iterator[tuple[list[str], int]]:
+    """Whole lines, without their newlines, and the bytes they took."""
+    rest = stream.read(len(_UTF8_MARK))
+    if rest[:2] in _UTF16_MARKS:
+        raise ImportRefused("the file is UTF-16; save it as UTF-8")
+    taken = len(rest) if rest == _UTF8_MARK else 0
+    rest = b"" if rest == _UTF8_MARK else rest
+    while block := stream.read(BLOCK_BYTES):
+        whole, newline, tail = (rest + block).rpartition(b"\n")
+        if newline:
+            yield _decoded(whole).split("\n"), taken + len(whole) + 1
+            taken = 0
+        rest = tail
+        if len(rest) > LINE_BYTES_MAX:
+            raise ImportRefused(
+                f"a line is longer than {LINE_BYTES_MAX} bytes; is this a text file with one row "
+                "a line?"
+            )
+    if rest:
+        yield _decoded(rest).split("\n"), taken + len(rest)
+
+
+def _decoded(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.decode("utf-8", "surrogateescape")
+
+
+# CSV ------------------------------------------------------------------------------------------
+
+
+def _read_csv(kind: str, stream: BinaryIO) -> Iterator[Chunk]:
+    columns: tuple[Column, ...] = ()
+    delimiter = ","
+    carried: list[str] = []
+    number = 1
+    blocks = _blocks(stream)
+    block = next(blocks, None)
+    while block is not None:
+        lines, bytes_read = block
+        block = next(blocks, None)
+        lines = carried + lines
+        if not columns:
+            skipped = next((n for n, line in enumerate(lines) if line.strip()), None)
+            if skipped is None:
+                carried, number = [], number + len(lines)
+                continue
+            delimiter = _delimiter(lines[skipped])
+            columns = header(kind, _cells(lines[skipped], delimiter))
+            lines, number = lines[skipped + 1 :], number + skipped + 1
+        rows, bad, carried = _rows(lines, number, delimiter, len(columns), last=block is None)
+        number += len(lines) - len(carried)
+        for start in range(0, max(len(rows), 1), ROWS_MAX):
+            chunk = _checked(columns, rows[start : start + ROWS_MAX])
+            chunk.rejects += bad if start == 0 else []
+            chunk.bytes_read = bytes_read if start == 0 else 0
+            yield chunk
+    if not columns:
+        raise ImportRefused(
+            "the file is empty; its first row names the columns: "
+            + ", ".join(column.name for column in columns_of(kind))
+        )
+
+
+def _delimiter(line: str) -> str:
+    """The separator of the header row: a comma, unless there is none but another."""
+    return next((each for each in ",;\t" if each in line), ",")
+
+
+def _cells(line: str, delimiter: str) -> list[str]:
+    try:
+        return next(csv.reader([line], delimiter=delimiter, strict=True))
+    except csv.Error as error:
+        raise ImportRefused(f"header row: {error}; write plain names between commas") from None
+
+
+Rows = tuple[list[Row], list[Reject], list[str]]
+
+
+def _rows(lines: list[str], number: int, delimiter: str, width: int, *, last: bool) -> Rows:
+    """The rows of these lines, the lines that are no row, and those that wait for the next."""
+    try:
+        plain = [] if _quoted(lines) else list(csv.reader(lines, delimiter=delimiter, strict=True))
+    except csv.Error:
+        plain = []
+    if len(plain) == len(lines):
+        spans = zip(range(number, number + len(lines)), lines, plain, strict=True)
+        return [Row(n, (line,), cells) for n, line, cells in spans], [], []
+    return _quoted_rows(lines, number, delimiter, width, last=last)
+
+
+def _quoted(lines: list[str]) -> bool:
+    return any('"' in line for line in lines)
+
+
+def _quoted_rows(lines: list[str], number: int, delimiter: str, width: int, *, last: bool) -> Rows:
+    """Rows that may span lines.
+
+    A line that breaks the quoting is refused alone and the next one starts a row again, so that a
+    quote never closed does not swallow its neighbours.
+    """
+    rows: list[Row] = []
+    bad: list[Reject] = []
+    start, count = 0, len(lines)
+    while start < count:
+        first = start
+        source = (lines[n] + "\n" for n in range(first, count))
+        reader = csv.reader(source, delimiter=delimiter, strict=True)
+        try:
+            for cells in reader:
+                end = first + reader.line_num
+                if end - start > 1 and len(cells) != width:
+                    raise csv.Error("a quoted value runs over the end of the line")
+                rows.append(Row(number + start, lines[start:end], cells))
+                start = end
+        except csv.Error as error:
+            unfinished = "unexpected end" in str(error) and not last
+            if unfinished and count - start <= SPAN_MAX:
+                return rows, bad, lines[start:]
+            reason = f"quoting: {error}; close every quote and double the ones inside"
+            bad.append(reject(number + start, (lines[start],), reason))
+            start += 1
+    return rows, bad, []
+
+
+def _checked(columns: Sequence[Column], rows: list[Row]) -> Chunk:
+    """The good rows by column, and the rejects; column by column while all cells are good."""
+    width = len(columns)
+    if rows and all(len(row.cells) == width for row in rows):
+        by_column = zip(*[row.cells for row in rows], strict=True)
+        values = [c.read_all(cells) for c, cells in zip(columns, by_column, strict=True)]
+        good = [column for column in values if column is not None]
+        if len(good) == width:
+            return _chunk(columns, rows, good, [])
+    return _checked_each(columns, rows)
+
+
+def _checked_each(columns: Sequence[Column], rows: list[Row]) -> Chunk:
+    kept: list[Row] = []
+    values: list[list[Any]] = []
+    rejects: list[Reject] = []
+    spoiled: set[str] = set()
+    reference = next((n for n, column in enumerate(columns) if column.name == "reference"), None)
+    for row in rows:
+        if not any(cell.strip() for cell in row.cells):
+            continue
+        value, reason = _read(columns, row.cells)
+        if reason:
+            rejects.append(reject(row.number, row.lines, reason))
+            if reference is not None and reference < len(row.cells):
+                spoiled.add(row.cells[reference].strip())
+        else:
+            kept.append(row)
+            values.append(value)
+    by_column = [list(column) for column in zip(*values, strict=True)] or [[] for _ in columns]
+    chunk = _chunk(columns, kept, by_column, rejects)
+    chunk.spoiled = spoiled
+    return chunk
+
+
+def _read(columns: Sequence[Column], cells: Sequence[str]) -> tuple[list[Any], str]:
+    if len(cells) != len(columns):
+        return [], f"{len(cells)} columns where the header has {len(columns)}; make them equal"
+    values, reasons = [], []
+    for column, cell in zip(columns, cells, strict=True):
+        try:
+            values.append(column.read(cell))
+        except ValueError as error:
+            reasons.append(f"{column.name}: {error}")
+    return values, "; ".join(reasons)
+
+
+def _chunk(
+    columns: Sequence[Column], rows: list[Row], values: list[list[Any]], rejects: list[Reject]
+) -> Chunk:
+    stated = {
+        column.name: column_values
+        for column, column_values in zip(columns, values, strict=True)
+        if column.required or any(value is not None for value in column_values)
+    }
+    raws = [row.lines[0] if len(row.lines) == 1 else "\n".join(row.lines) for row in rows]
+    return Chunk([row.number for row in rows], raws, stated, rejects)
+
+
+# JSON lines -----------------------------------------------------------------------------------
+
+
+def _read_json(kind: str, stream: BinaryIO) -> Iterator[Chunk]:
+    columns = columns_of(kind)
+    number = 1
+    for lines, bytes_read in _blocks(stream):
+        for start in range(0, len(lines), ROWS_MAX):
+            chunk = _json_chunk(columns, lines[start : start + ROWS_MAX], number + start)
+            chunk.bytes_read = bytes_read if start == 0 else 0
+            yield chunk
+        number += len(lines)
+
+
+def _json_chunk(columns: Sequence[Column], lines: list[str], number: int) -> Chunk:
+    names = [column.name for column in columns]
+    decoder = msgspec.json.Decoder()
+    rows: list[Row] = []
+    bad: list[Reject] = []
+    for n, line in enumerate(lines, start=number):
+        if not line.strip():
+            continue
+        try:
+            rows.append(Row(n, (line,), _json_cells(decoder.decode, names, line)))
+        except (ValueError, UnicodeEncodeError) as error:
+            bad.append(reject(n, (line,), str(error)))
+    chunk = _checked(columns, rows)
+    chunk.rejects += bad
+    return chunk
+
+
+def _json_cells(decode: Callable[[str], Any], names: Sequence[str], line: str) -> list[str]:
+    if NOT_UTF8.search(line):
+        raise ValueError("the line is not UTF-8; save the file as UTF-8")
+    try:
+        value = decode(line)
+    except msgspec.DecodeError as error:
+        raise ValueError(f"not JSON: {error}; write one object a line") from None
+    if not isinstance(value, dict):
+        raise ValueError("not a JSON object; write one object a line")  # noqa: TRY004 a bad row
+    unknown = [name for name in value if name not in names]
+    if unknown:
+        raise ValueError(f"{unknown[0]}: unknown field; known are {', '.join(names)}")
+    return [_json_cell(value.get(name)) for name in names]
+
+
+def _json_cell(value: Any) -> str:
+    """The text a CSV cell would hold for a JSON value."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return "|".join(value)
+    return msgspec.json.encode(value).decode()
