@@ -131,7 +131,7 @@ def test_the_quick_look_up_gives_the_same_answer(stock, policy, seen, limit):
     fresh = rules.freshness([one], channel, seen, NOW)
     expected = rules.figure([one], chosen, fresh.stale, until=None).available
     got = rules.look_up(flat, frozenset(channel.sources), seen, channel, chosen, NOW)
-    assert got == (expected, fresh)
+    assert got == (expected, *fresh)
 
 
 def test_only_locations_that_hold_the_item_make_it_stale():

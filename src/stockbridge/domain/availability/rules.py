@@ -147,7 +147,9 @@ def buffer_of(share: int, policy: Policy) -> int:
 
 def settle(share: int, pipeline: int, policy: Policy, stale: bool) -> int:
     """The figure: buffer, stale action, floor and cap applied to what can be had."""
-    shown = share + pipeline - buffer_of(share, policy)
+    shown = share + pipeline
+    if policy.buffer_units or policy.buffer_percent:
+        shown -= buffer_of(share, policy)
     if stale and policy.on_stale != "serve":
         shown = 0 if policy.on_stale == "zero" else shown - policy.stale_buffer_units
     if shown <= 0 or shown < policy.floor:
@@ -195,20 +197,32 @@ def look_up(
     channel: Channel,
     policy: Policy,
     now: int,
-) -> tuple[int, Freshness]:
-    """Figure and freshness of an item with no fence, kit or counted pipeline, in one pass.
+) -> tuple[int, int | None, bool]:
+    """(figure, age, stale) of an item with no fence, kit or counted pipeline, in one pass.
 
     The same answer as `gather`, `freshness` and `figure`, several times faster: it is what
     nearly every question comes to. `sources` are the channel's; `policy` must not be ring-fenced.
     """
     pool = 0
+    oldest = now
+    held = heard = False
     safety_default = policy.safety_stock
-    times = []
     for location_id, available, reserved, safety, _ in rows:
         if location_id in sources:
-            times.append(seen.get(location_id))
+            seen_at = seen.get(location_id)
+            heard = seen_at is not None and (heard or not held)
+            held = True
+            if seen_at is not None and seen_at < oldest:
+                oldest = seen_at
             free = available - reserved - (safety or safety_default)
             if free > 0:
                 pool += free
-    fresh = freshness_of(times or [seen.get(each) for each in channel.sources], channel, now)
-    return settle(share_of(pool, 0, policy), 0, policy, fresh.stale), fresh
+    if heard:
+        limit = channel.freshness_seconds_max
+        age: int | None = now - oldest
+        stale = limit is not None and now - oldest > limit * SECOND
+    else:
+        times = [None] if held else [seen.get(each) for each in channel.sources]
+        age, stale = freshness_of(times, channel, now)
+    share = pool if policy.kind == "shared" else share_of(pool, 0, policy)
+    return settle(share, 0, policy, stale), age, stale
