@@ -1,15 +1,25 @@
 """Real order lines through the real engine, end to end."""
 
+import gzip
+import itertools
+import os
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
+from stockbridge.demo import run
 from stockbridge.demo.check import check, figures
 from stockbridge.demo.plan import make_plan
 from stockbridge.demo.replay import replay
 from stockbridge.demo.retail import Kind, documents, read_rows
 from stockbridge.demo.slice import SHIPPED
+from stockbridge.demo.stack import clear, own_folder
 from stockbridge.engine import Engine
+from stockbridge.kernel.errors import Misconfigured
+from stockbridge.kernel.settings import load_settings
+from stockbridge.store.embedded import EmbeddedServer
+from tests.conftest import THROW_AWAY
 
 # Seven days: the 74,215 jars, a Monday's purchase orders and their receipt on Wednesday.
 BEGINS, ENDS = datetime(2011, 1, 14, tzinfo=UTC), datetime(2011, 1, 21, tzinfo=UTC)
@@ -94,3 +104,74 @@ async def test_each_law_can_break(engine, pool, plan):
                 await connection.execute(statement.encode())
                 broken = {law.law: law.broken for law in await check(connection)}
             assert broken[law] > 0
+
+
+def demo_settings(data_dir, **more):
+    return load_settings({"data_dir": data_dir, **more}, {}, data_dir)
+
+
+def test_demo_runs_headless_and_again(data_dir, tmp_path, capsys):
+    source = tmp_path / "orders.csv"
+    with gzip.open(SHIPPED, "rt") as text:
+        source.write_text("".join(itertools.islice(text, 300)))
+    settings = demo_settings(data_dir)
+    assert run(settings, headless=True, source=source) == 0
+    first = capsys.readouterr().out
+    assert "299 in " in first
+    assert "BROKEN" not in first
+    assert ", 0 of them answered before" in first
+    assert run(settings, headless=True, source=source) == 0
+    assert ", 0 of them answered before" not in capsys.readouterr().out
+    assert run(settings, headless=True, source=source, fresh=True) == 0
+    assert ", 0 of them answered before" in capsys.readouterr().out
+
+
+def test_demo_refuses_what_it_cannot_use(data_dir, tmp_path):
+    empty = tmp_path / "empty.csv"
+    empty.write_text("InvoiceNo\n")
+    with pytest.raises(Misconfigured, match="no order lines"):
+        run(demo_settings(data_dir), headless=True, source=empty)
+    with pytest.raises(Misconfigured, match="no such file"):
+        run(demo_settings(data_dir), headless=True, source=tmp_path / "none.csv")
+
+
+def test_fresh_removes_only_its_own(data_dir):
+    clear(demo_settings(data_dir / "none"))
+    (data_dir / "thesis.txt").write_text("mine")
+    with pytest.raises(Misconfigured, match="holds no embedded database"):
+        clear(demo_settings(data_dir))
+    with pytest.raises(Misconfigured, match="embedded database only"):
+        clear(demo_settings(data_dir, dsn="dbname=real"))
+    assert (data_dir / "thesis.txt").exists()
+
+
+def test_fresh_never_clears_a_folder_in_use(data_dir):
+    with (
+        EmbeddedServer.start(data_dir, settings=THROW_AWAY),
+        pytest.raises(Misconfigured, match=f"in use by process {os.getpid()}"),
+    ):
+        clear(demo_settings(data_dir))
+
+
+def test_the_demo_has_a_folder_of_its_own(data_dir):
+    default = load_settings({}, {}, data_dir)
+    assert own_folder(default).data_dir.name == "stockbridge-demo"
+    chosen = demo_settings(data_dir)
+    assert own_folder(chosen) == chosen
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(
+    "ORDER_LINES" not in os.environ,
+    reason="set ORDER_LINES to the whole data set (online_retail_dec2010_jun2011.parquet)",
+)
+async def test_the_whole_data_set(engine, pool):
+    rows = read_rows(Path(os.environ["ORDER_LINES"]))
+    whole = make_plan(rows, documents(rows))
+    assert whole.rows == 240_007
+    summary = await replay(engine, whole)
+    assert summary.failures == []
+    assert summary.lines == whole.rows
+    assert summary.fill_rate > 0.8
+    async with pool.connection() as connection:
+        assert [law for law in await check(connection) if law.broken] == []

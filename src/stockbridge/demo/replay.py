@@ -1,11 +1,13 @@
 """Run order lines through the engine, day by day, as the business would have.
 
-Within a day: purchase orders and receipts, parcels left over from before, sales in the order they
-came in, then returns and adjustments, which a building books when the day is done. Every command
-carries a key made from its document, so a replay that is repeated or resumed books nothing twice.
+A day has two halves. Before it opens: returns and adjustments of the day before, which a building
+books when the day is done; purchase orders and receipts; parcels left over. Then its sales, in the
+order they came in. Every command carries a key made from its document, so a replay that is repeated
+or resumed books nothing twice.
 """
 
 import asyncio
+import itertools
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from datetime import datetime, timedelta
@@ -24,6 +26,8 @@ from stockbridge.engine import Command, Outcome
 PRINCIPAL: Final = "retail-replay"
 IN_FLIGHT_MAX: Final = 256
 ERROR: Final = 400
+REFUSED: Final = 409
+"""The status of an order that stock does not allow."""
 
 Progress = Callable[[int, int], None]
 """Told (lines done, lines in all) after each day."""
@@ -45,8 +49,8 @@ async def replay(
 ) -> Summary:
     """Replay the whole plan and count what happened; no day is over before `day_seconds_min`.
 
-    Refused orders are counted by reason. A refused fact or master is a failure of the replay: it
-    is kept in `Summary.failures` and the replay goes on.
+    Orders refused for want of stock are counted by reason. Any other refusal is a failure of the
+    replay: it is kept in `Summary.failures` and the replay goes on.
     """
     began = time.perf_counter()
     run = _Replay(engine, plan, in_flight_max)
@@ -57,6 +61,7 @@ async def replay(
         await paused
         if progress is not None:
             progress(run.summary.lines, plan.rows)
+    await run.finish()
     run.summary.seconds = time.perf_counter() - began
     return run.summary
 
@@ -68,6 +73,7 @@ class _Replay:
         self._plan = plan
         self._slots = asyncio.Semaphore(in_flight_max)
         self._waiting: list[Parcel] = []
+        self._evening: list[Document] = []
 
     async def prepare(self) -> None:
         """Masters, then the opening stock."""
@@ -80,21 +86,25 @@ class _Replay:
         )
 
     async def day(self, day: Day) -> None:
-        """Everything of one day; each group is done before the next begins."""
-        groups = {kind: [d for d in day.documents if d.kind is kind] for kind in Kind}
+        """One day, its returns and adjustments left for the next morning or `finish`."""
         tomorrow = day.begins_at + timedelta(days=1)
-        due = [parcel for parcel in self._waiting if parcel.at < tomorrow]
-        self._waiting = [parcel for parcel in self._waiting if parcel.at >= tomorrow]
-        await self._all(self._receive(order) for order in day.received)
-        await self._all(self._order(order) for order in day.ordered)
-        await self._all(self._ship(parcel) for parcel in due)
-        await self._all(self._sell(sale, tomorrow) for sale in groups[Kind.SALE])
-        await self._all(self._take_back(document) for document in groups[Kind.RETURN])
-        await self._all(self._adjust(document) for document in groups[Kind.ADJUSTMENT])
-        self.summary.lines += sum(document.rows for document in day.documents)
-        self.summary.service_lines += sum(
-            document.rows for kind in (Kind.SERVICE, Kind.NOTHING) for document in groups[kind]
+        await self._all(
+            itertools.chain(
+                map(self._book, self._evening),
+                map(self._receive, day.received),
+                map(self._order, day.ordered),
+                map(self._ship, [parcel for parcel in self._waiting if parcel.at < tomorrow]),
+            )
         )
+        self._waiting = [parcel for parcel in self._waiting if parcel.at >= tomorrow]
+        sales = [document for document in day.documents if document.kind is Kind.SALE]
+        await self._all(self._sell(sale, tomorrow) for sale in sales)
+        self._evening = [document for document in day.documents if document.kind is not Kind.SALE]
+        self.summary.lines += sum(document.rows for document in day.documents)
+
+    async def finish(self) -> None:
+        """What the last day left to book."""
+        await self._all(map(self._book, self._evening))
 
     async def _sell(self, sale: Document, tomorrow: datetime) -> None:
         counted = self.summary
@@ -104,7 +114,10 @@ class _Replay:
         outcome = await self._submit(commands.reservation(sale), f"reserve {sale.number}")
         if outcome.status >= ERROR:
             counted.lines_short += len(sale.lines)
-            counted.refusals[_code(outcome)] += 1
+            if outcome.status == REFUSED:
+                counted.refusals[_code(outcome)] += 1
+            else:
+                counted.fail(f"reserve {sale.number}: {outcome.status} {outcome.body.decode()}")
             return
         promise = msgspec.json.decode(outcome.body, type=Promise)
         counted.units_promised += sum(line.reserved for line in promise.lines)
@@ -132,13 +145,16 @@ class _Replay:
         if await self._fact(commands.receipt(order), f"receipt {order.number}"):
             self.summary.units_received += sum(units for _, units in order.lines)
 
-    async def _take_back(self, document: Document) -> None:
-        if await self._fact(commands.returned(document), f"return {document.number}"):
-            self.summary.units_returned += sum(line.quantity for line in document.lines)
-
-    async def _adjust(self, document: Document) -> None:
-        if await self._fact(commands.adjusted(document), f"adjust {document.number}"):
-            self.summary.units_adjusted += sum(line.quantity for line in document.lines)
+    async def _book(self, document: Document) -> None:
+        units = sum(line.quantity for line in document.lines)
+        if document.kind is Kind.RETURN:
+            if await self._fact(commands.returned(document), f"return {document.number}"):
+                self.summary.units_returned += units
+        elif document.kind is Kind.ADJUSTMENT:
+            if await self._fact(commands.adjusted(document), f"adjust {document.number}"):
+                self.summary.units_adjusted += units
+        else:
+            self.summary.service_lines += document.rows
 
     async def _fact(self, body: Any, key: str) -> bool:
         """Submit what must not be refused; a refusal is kept as a failure."""

@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import shutil
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -11,7 +12,9 @@ from typing import Final
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from stockbridge.app import configure_logging, first_key, running
 from stockbridge.demo.check import check, figures
+from stockbridge.demo.live import trickle
 from stockbridge.demo.plan import Plan, make_plan
 from stockbridge.demo.replay import Submits, replay
 from stockbridge.demo.retail import documents, read_rows
@@ -29,25 +32,15 @@ DAY_SECONDS: Final = 1.0
 FOLDER: Final = "stockbridge-demo"
 
 
-def run(
-    settings: Settings, *, headless: bool, source: Path | None = None, fresh: bool = False
-) -> int:
-    """Replay `source` (the shipped slice if None); return the exit code.
-
-    Without a `dsn` the database is an embedded one in a folder of the demo's own, beside the
-    default data directory unless a setting names another; `fresh` empties it first. `headless`
-    prints the summary and returns 1 if an invariant broke or a fact was refused; else the API
-    and the overview stay up, with a trickle of orders, until Ctrl-C.
-
-    Raises Misconfigured when the file or the data directory cannot be used.
-    """
+def run_stack(settings: Settings, *, headless: bool, source: Path | None, fresh: bool) -> int:
+    """See `stockbridge.demo.run`."""
+    configure_logging(settings)
     settings = own_folder(settings)
     plan = load_plan(source)
     if fresh:
         clear(settings)
-    if headless:
-        return asyncio.run(_headless(settings, plan))
-    return asyncio.run(_watched(settings, plan))
+    with _database(settings) as dsn:
+        return asyncio.run(_headless(dsn, plan) if headless else _watched(settings, dsn, plan))
 
 
 def own_folder(settings: Settings) -> Settings:
@@ -120,16 +113,47 @@ async def replay_and_check(
     return summary
 
 
-async def _headless(settings: Settings, plan: Plan) -> int:
-    with _database(settings) as dsn:
-        engine = Engine(dsn)
-        await engine.start()
-        try:
-            summary = await replay_and_check(engine, dsn, plan)
-        finally:
-            await engine.stop()
+async def _headless(dsn: str, plan: Plan) -> int:
+    engine = Engine(dsn)
+    await engine.start()
+    try:
+        summary = await replay_and_check(engine, dsn, plan)
+    finally:
+        await engine.stop()
     print(summary.text())
     return 0 if summary.ok else 1
+
+
+async def _watched(settings: Settings, dsn: str, plan: Plan) -> int:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    key = await first_key(dsn)
+    async with running(settings, "all", dsn) as app:
+        print(f"The overview is at {app.url}, the data in {settings.data_dir}; Ctrl-C stops.")
+        if key is not None:
+            print(f"Admin key, shown this once: {key}")
+        tasks = [
+            asyncio.create_task(stopping.wait()),
+            asyncio.create_task(_story(app.engine, dsn, plan)),
+            *app.tasks,
+        ]
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks[:2]:
+            task.cancel()
+        await asyncio.gather(*tasks[:2], return_exceptions=True)
+        for task in done:
+            task.result()
+    print("Stopped.")
+    return 0
+
+
+async def _story(engine: Submits, dsn: str, plan: Plan) -> None:
+    summary = await replay_and_check(engine, dsn, plan, day_seconds_min=DAY_SECONDS)
+    print(summary.text())
+    print("Orders go on coming; Ctrl-C stops.")
+    await trickle(engine, plan)
 
 
 @contextmanager
