@@ -63,7 +63,7 @@ class Order(NamedTuple):
     def rejects(self, reasons: Sequence[str]) -> list[Reject]:
         """Every row refused, each for its reason."""
         pairs = zip(self.rows, reasons, strict=True)
-        return [reject(row.number, (row.raw,), reason) for row, reason in pairs]
+        return [reject(row.number, row.raw, reason) for row, reason in pairs]
 
     def alike(self, reason: str) -> list[Reject]:
         """Every row refused for one reason."""
@@ -201,7 +201,7 @@ def _refused(order: Order, problem: dict[str, Any]) -> list[Reject]:
 
 def _look_up(conn: Connection[Any], orders: list[Order]) -> list[Reject]:
     rows = [row for order in orders for row in order.rows]
-    skus = resolve_skus(conn, {row.line.sku for row in rows})
+    skus = resolve_skus(conn, {row.line.sku for row in rows}).ids
     places, channels = location_ids(conn), channel_codes(conn)
     rejects: list[Reject] = []
     for order in orders:
@@ -212,7 +212,7 @@ def _look_up(conn: Connection[Any], orders: list[Order]) -> list[Reject]:
 
 
 def _unknown(
-    row: OrderRow, skus: dict[str, Any], places: dict[str, int], channels: set[str]
+    row: OrderRow, skus: dict[str, int], places: dict[str, int], channels: set[str]
 ) -> str:
     if row.line.sku not in skus:
         return f"sku: no item {row.line.sku!r}; import it first"

@@ -68,10 +68,8 @@ def run(job: Job, chunks: Iterator[Chunk], merge: Merge, *, key: str, mergers: i
 def _shared(chunk: Chunk, key: str, parts: int) -> list[Chunk]:
     if parts == 1:
         return [chunk]
-    places: list[list[int]] = [[] for _ in range(parts)]
-    for n, value in enumerate(chunk.columns.get(key, ())):
-        places[hash(value) % parts].append(n)
-    shared = [chunk.pick(kept) for kept in places]
+    owners = [hash(value) % parts for value in chunk.columns.get(key, ())]
+    shared = [chunk.keep([owner == part for owner in owners]) for part in range(parts)]
     shared[0].rejects = chunk.rejects
     return shared
 
@@ -120,12 +118,13 @@ def merge_chunk(job: Job, conn: Connection[Any], chunk: Chunk, merge: Merge) -> 
     except (errors.DataError, errors.IntegrityError) as error:
         if len(chunk.numbers) == 1:
             cause = str(error).splitlines()[0]
-            return [reject(chunk.numbers[0], (chunk.raws[0],), f"the database refused it: {cause}")]
+            return [reject(chunk.numbers[0], chunk.raws[0], f"the database refused it: {cause}")]
         middle = len(chunk.numbers) // 2
-        halves = range(middle), range(middle, len(chunk.numbers))
-        parts = [merge_chunk(job, conn, chunk.pick(half), merge) for half in halves]
+        first = [n < middle for n in range(len(chunk.numbers))]
+        halves = chunk.keep(first), chunk.keep([not each for each in first])
+        parts = [merge_chunk(job, conn, half, merge) for half in halves]
         return parts[0] + parts[1]
-    return [reject(chunk.numbers[n], (chunk.raws[n],), why) for n, why in sorted(refused.items())]
+    return [reject(chunk.numbers[n], chunk.raws[n], why) for n, why in sorted(refused.items())]
 
 
 def _merge_once(job: Job, conn: Connection[Any], chunk: Chunk, merge: Merge) -> Refused:

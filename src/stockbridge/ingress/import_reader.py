@@ -6,6 +6,7 @@ A row number is its line in the file, counted from 1, the header included.
 import csv
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import Any, BinaryIO, Final, NamedTuple
 
 import msgspec
@@ -16,6 +17,7 @@ BLOCK_BYTES: Final = 2 * 1024 * 1024
 LINE_BYTES_MAX: Final = 16 * 1024 * 1024
 ROWS_MAX: Final = 50_000
 """Most rows in one chunk."""
+SLICE_ROWS: Final = 500
 SPAN_MAX: Final = 1_000
 """Most lines one quoted row may span; beyond it a quote was never closed."""
 RAW_MAX: Final = 4_000
@@ -25,12 +27,17 @@ _UTF8_MARK = b"\xef\xbb\xbf"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
-class Row(NamedTuple):
-    """One row as it stands in the file; `lines` are its lines."""
+class Rows(NamedTuple):
+    """Rows as they stand in the file: their numbers, their texts, their cells."""
 
-    number: int
-    lines: Sequence[str]
-    cells: Sequence[str]
+    numbers: list[int]
+    raws: list[str]
+    cells: list[list[str]]
+
+    def part(self, start: int) -> "Rows":
+        """At most ROWS_MAX rows from `start` on."""
+        end = start + ROWS_MAX
+        return Rows(self.numbers[start:end], self.raws[start:end], self.cells[start:end])
 
 
 class Reject(NamedTuple):
@@ -55,18 +62,18 @@ class Chunk:
     bytes_read: int = 0
     spoiled: set[str] = field(default_factory=set)
 
-    def pick(self, kept: Sequence[int]) -> "Chunk":
-        """The rows at these places, without the rejects."""
+    def keep(self, kept: Sequence[bool]) -> "Chunk":
+        """The rows that are True in `kept`, without the rejects."""
         return Chunk(
-            [self.numbers[n] for n in kept],
-            [self.raws[n] for n in kept],
-            {name: [column[n] for n in kept] for name, column in self.columns.items()},
+            list(compress(self.numbers, kept)),
+            list(compress(self.raws, kept)),
+            {name: list(compress(column, kept)) for name, column in self.columns.items()},
         )
 
 
-def reject(number: int, lines: Sequence[str], reason: str) -> Reject:
+def reject(number: int, text: str, reason: str) -> Reject:
     """A reject with its text made storable."""
-    raw = "\n".join(lines)[:RAW_MAX].rstrip("\r").replace("\0", r"\x00")
+    raw = text[:RAW_MAX].rstrip("\r").replace("\0", r"\x00")
     shown = raw.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return Reject(number, shown, reason)
 
@@ -118,19 +125,24 @@ def _read_csv(kind: str, stream: BinaryIO) -> Iterator[Chunk]:
     while block is not None:
         lines, bytes_read = block
         block = next(blocks, None)
-        lines = carried + lines
+        lines, carried = carried + lines, []
         if not columns:
             skipped = next((n for n, line in enumerate(lines) if line.strip()), None)
             if skipped is None:
-                carried, number = [], number + len(lines)
+                number += len(lines)
                 continue
             delimiter = _delimiter(lines[skipped])
             columns = header(kind, _cells(lines[skipped], delimiter))
             lines, number = lines[skipped + 1 :], number + skipped + 1
+        if not carried and (plain := _plain(columns, lines, number, delimiter)):
+            plain[-1].bytes_read = bytes_read
+            yield from plain
+            number += len(lines)
+            continue
         rows, bad, carried = _rows(lines, number, delimiter, len(columns), last=block is None)
         number += len(lines) - len(carried)
-        for start in range(0, max(len(rows), 1), ROWS_MAX):
-            chunk = _checked(columns, rows[start : start + ROWS_MAX])
+        for start in range(0, max(len(rows.numbers), 1), ROWS_MAX):
+            chunk = _checked(columns, rows.part(start))
             chunk.rejects += bad if start == 0 else []
             chunk.bytes_read = bytes_read if start == 0 else 0
             yield chunk
@@ -153,87 +165,116 @@ def _cells(line: str, delimiter: str) -> list[str]:
         raise ImportRefused(f"header row: {error}; write plain names between commas") from None
 
 
-Rows = tuple[list[Row], list[Reject], list[str]]
+Found = tuple[Rows, list[Reject], list[str]]
 
 
-def _rows(lines: list[str], number: int, delimiter: str, width: int, *, last: bool) -> Rows:
+def _plain(columns: Sequence[Column], lines: list[str], number: int, delimiter: str) -> list[Chunk]:
+    """The chunks of lines without quotes in which every cell is good; else none, to look closer.
+
+    Rows are put into columns a few at a time: many small lists alive at once are what the
+    garbage collector walks over again and again.
+    """
+    chunks: list[Chunk] = []
+    for start in range(0, len(lines), ROWS_MAX):
+        raws = lines[start : start + ROWS_MAX]
+        cells: list[list[str]] = [[] for _ in columns]
+        for first in range(0, len(raws), SLICE_ROWS):
+            part = raws[first : first + SLICE_ROWS]
+            try:
+                rows = list(csv.reader(part, delimiter=delimiter, strict=True))
+            except csv.Error:
+                return []
+            if '"' in "".join(part) or set(map(len, rows)) != {len(columns)}:
+                return []
+            for column, values in zip(cells, zip(*rows, strict=True), strict=True):
+                column.extend(values)
+        values = [c.read_all(each) for c, each in zip(columns, cells, strict=True)]
+        good = [each for each in values if each is not None]
+        if len(good) < len(columns):
+            return []
+        first_number = number + start
+        numbers = list(range(first_number, first_number + len(raws)))
+        chunks.append(Chunk(numbers, raws, _stated(columns, good)))
+    return chunks
+
+
+def _rows(lines: list[str], number: int, delimiter: str, width: int, *, last: bool) -> Found:
     """The rows of these lines, the lines that are no row, and those that wait for the next."""
+    quoted = any('"' in line for line in lines)
     try:
-        plain = [] if _quoted(lines) else list(csv.reader(lines, delimiter=delimiter, strict=True))
+        plain = [] if quoted else list(csv.reader(lines, delimiter=delimiter, strict=True))
     except csv.Error:
         plain = []
     if len(plain) == len(lines):
-        spans = zip(range(number, number + len(lines)), lines, plain, strict=True)
-        return [Row(n, (line,), cells) for n, line, cells in spans], [], []
+        return Rows(list(range(number, number + len(lines))), lines, plain), [], []
     return _quoted_rows(lines, number, delimiter, width, last=last)
 
 
-def _quoted(lines: list[str]) -> bool:
-    return any('"' in line for line in lines)
-
-
-def _quoted_rows(lines: list[str], number: int, delimiter: str, width: int, *, last: bool) -> Rows:
+def _quoted_rows(lines: list[str], number: int, delimiter: str, width: int, *, last: bool) -> Found:
     """Rows that may span lines.
 
     A line that breaks the quoting is refused alone and the next one starts a row again, so that a
     quote never closed does not swallow its neighbours.
     """
-    rows: list[Row] = []
+    rows = Rows([], [], [])
     bad: list[Reject] = []
     start, count = 0, len(lines)
     while start < count:
         first = start
-        source = (lines[n] + "\n" for n in range(first, count))
-        reader = csv.reader(source, delimiter=delimiter, strict=True)
+        reader = csv.reader(_ended(lines, first), delimiter=delimiter, strict=True)
         try:
             for cells in reader:
                 end = first + reader.line_num
                 if end - start > 1 and len(cells) != width:
                     raise csv.Error("a quoted value runs over the end of the line")
-                rows.append(Row(number + start, lines[start:end], cells))
+                rows.numbers.append(number + start)
+                rows.raws.append("\n".join(lines[start:end]))
+                rows.cells.append(cells)
                 start = end
         except csv.Error as error:
             unfinished = "unexpected end" in str(error) and not last
             if unfinished and count - start <= SPAN_MAX:
                 return rows, bad, lines[start:]
             reason = f"quoting: {error}; close every quote and double the ones inside"
-            bad.append(reject(number + start, (lines[start],), reason))
+            bad.append(reject(number + start, lines[start], reason))
             start += 1
     return rows, bad, []
 
 
-def _checked(columns: Sequence[Column], rows: list[Row]) -> Chunk:
+def _ended(lines: list[str], first: int) -> Iterator[str]:
+    return (lines[n] + "\n" for n in range(first, len(lines)))
+
+
+def _checked(columns: Sequence[Column], rows: Rows) -> Chunk:
     """The good rows by column, and the rejects; column by column while all cells are good."""
     width = len(columns)
-    if rows and all(len(row.cells) == width for row in rows):
-        by_column = zip(*[row.cells for row in rows], strict=True)
+    if set(map(len, rows.cells)) == {width}:
+        by_column = zip(*rows.cells, strict=True)
         values = [c.read_all(cells) for c, cells in zip(columns, by_column, strict=True)]
         good = [column for column in values if column is not None]
         if len(good) == width:
-            return _chunk(columns, rows, good, [])
+            return Chunk(rows.numbers, rows.raws, _stated(columns, good))
     return _checked_each(columns, rows)
 
 
-def _checked_each(columns: Sequence[Column], rows: list[Row]) -> Chunk:
-    kept: list[Row] = []
+def _checked_each(columns: Sequence[Column], rows: Rows) -> Chunk:
+    chunk = Chunk([], [], {})
     values: list[list[Any]] = []
-    rejects: list[Reject] = []
-    spoiled: set[str] = set()
     reference = next((n for n, column in enumerate(columns) if column.name == "reference"), None)
-    for row in rows:
-        if not any(cell.strip() for cell in row.cells):
+    for number, raw, cells in zip(*rows, strict=True):
+        if not any(cell.strip() for cell in cells):
             continue
-        value, reason = _read(columns, row.cells)
+        value, reason = _read(columns, cells)
         if reason:
-            rejects.append(reject(row.number, row.lines, reason))
-            if reference is not None and reference < len(row.cells):
-                spoiled.add(row.cells[reference].strip())
+            chunk.rejects.append(reject(number, raw, reason))
+            if reference is not None and reference < len(cells):
+                chunk.spoiled.add(cells[reference].strip())
         else:
-            kept.append(row)
+            chunk.numbers.append(number)
+            chunk.raws.append(raw)
             values.append(value)
     by_column = [list(column) for column in zip(*values, strict=True)] or [[] for _ in columns]
-    chunk = _chunk(columns, kept, by_column, rejects)
-    chunk.spoiled = spoiled
+    chunk.columns = _stated(columns, by_column)
     return chunk
 
 
@@ -249,16 +290,12 @@ def _read(columns: Sequence[Column], cells: Sequence[str]) -> tuple[list[Any], s
     return values, "; ".join(reasons)
 
 
-def _chunk(
-    columns: Sequence[Column], rows: list[Row], values: list[list[Any]], rejects: list[Reject]
-) -> Chunk:
-    stated = {
-        column.name: column_values
-        for column, column_values in zip(columns, values, strict=True)
-        if column.required or any(value is not None for value in column_values)
+def _stated(columns: Sequence[Column], values: list[list[Any]]) -> dict[str, list[Any]]:
+    return {
+        column.name: cells
+        for column, cells in zip(columns, values, strict=True)
+        if column.required or any(value is not None for value in cells)
     }
-    raws = [row.lines[0] if len(row.lines) == 1 else "\n".join(row.lines) for row in rows]
-    return Chunk([row.number for row in rows], raws, stated, rejects)
 
 
 # JSON lines -----------------------------------------------------------------------------------
@@ -278,15 +315,18 @@ def _read_json(kind: str, stream: BinaryIO) -> Iterator[Chunk]:
 def _json_chunk(columns: Sequence[Column], lines: list[str], number: int) -> Chunk:
     names = [column.name for column in columns]
     decoder = msgspec.json.Decoder()
-    rows: list[Row] = []
+    rows = Rows([], [], [])
     bad: list[Reject] = []
     for n, line in enumerate(lines, start=number):
         if not line.strip():
             continue
         try:
-            rows.append(Row(n, (line,), _json_cells(decoder.decode, names, line)))
-        except (ValueError, UnicodeEncodeError) as error:
-            bad.append(reject(n, (line,), str(error)))
+            rows.cells.append(_json_cells(decoder.decode, names, line))
+        except ValueError as error:
+            bad.append(reject(n, line, str(error)))
+            continue
+        rows.numbers.append(n)
+        rows.raws.append(line)
     chunk = _checked(columns, rows)
     chunk.rejects += bad
     return chunk

@@ -1,11 +1,10 @@
 """Merges imported figures of stock: balances, which are booked, and safety stock, which is set."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from psycopg import Connection
 
-from stockbridge.domain.ledger.bulk import STATES, Count, Source, book_counts
+from stockbridge.domain.ledger.bulk import STATES, Counts, Source, book_counts, pair_key
 from stockbridge.domain.masters.bulk import (
     Refused,
     kits_among,
@@ -16,7 +15,8 @@ from stockbridge.domain.masters.bulk import (
 from stockbridge.ingress.import_reader import Chunk
 from stockbridge.kernel.accounts import ACCOUNT_NAMES
 
-STATE_COLUMNS = tuple(ACCOUNT_NAMES[state] for state in STATES)
+Stated = list[int | None]
+Figures = dict[int, Stated]
 
 
 class StockMerge:
@@ -28,50 +28,62 @@ class StockMerge:
 
     def balances(self, conn: Connection[Any], chunk: Chunk) -> Refused:
         """Book the stated figures; refused: unknown item or location, a kit."""
-        none = [None] * len(chunk.numbers)
-        columns = [chunk.columns.get(name, none) for name in STATE_COLUMNS]
-        figures = list(zip(*columns, strict=True))
-        return self._book(conn, chunk, figures, chunk.columns.get("safety_stock", none))
+        stated = {state: chunk.columns.get(ACCOUNT_NAMES[state]) for state in STATES}
+        figures = {state: column for state, column in stated.items() if column is not None}
+        return self._book(conn, chunk, figures, chunk.columns.get("safety_stock"))
 
     def safety_stock(self, conn: Connection[Any], chunk: Chunk) -> Refused:
         """Set safety stock; refused: unknown item or location, a kit."""
-        unstated = [(None,) * len(STATES)] * len(chunk.numbers)
-        return self._book(conn, chunk, unstated, chunk.columns["quantity"])
+        return self._book(conn, chunk, {}, chunk.columns["quantity"])
 
     def _book(
-        self,
-        conn: Connection[Any],
-        chunk: Chunk,
-        figures: Sequence[tuple[int | None, ...]],
-        safety_stock: Sequence[int | None],
+        self, conn: Connection[Any], chunk: Chunk, figures: Figures, safety: Stated | None
     ) -> Refused:
         skus, codes = chunk.columns["sku"], chunk.columns["location"]
-        locations = location_ids(conn)
-        items = resolve_skus(conn, set(skus))
-        ids = sorted({item.item_id for item in items.values()})
-        lock_items(conn, ids)
-        kits = kits_among(conn, ids)
+        known = resolve_skus(conn, set(skus))
+        lock_items(conn, known.ids.values())
+        kits = kits_among(conn, known.ids.values())
+        items = list(map(known.ids.get, skus))
+        locations = list(map(location_ids(conn).get, codes))
         refused: Refused = {}
-        counts: dict[tuple[int, int], Count] = {}
-        for n, (sku, code, line) in enumerate(zip(skus, codes, chunk.numbers, strict=True)):
-            item, location = items.get(sku), locations.get(code)
-            if item is None or location is None or item[0] in kits:
-                refused[n] = _reason(sku, code, item is None, location is None)
-                continue
-            pair = (item[0], location)
-            # The later row of a pair stands for what it states, the earlier for the rest.
-            new = Count(item[0], location, line, item[1], figures[n], safety_stock[n])
-            old = counts.get(pair)
-            counts[pair] = new if old is None else _later(old, new)
-        book_counts(conn, sorted(counts.values()), self._source)
-        self.locations.update(location for _, location in counts)
+        if kits or None in items or None in locations:
+            for n, (item, location) in enumerate(zip(items, locations, strict=True)):
+                if item is None or location is None or item in kits:
+                    refused[n] = _reason(skus[n], codes[n], item is None, location is None)
+        keys = {
+            pair_key(item, location): n
+            for n, (item, location) in enumerate(zip(items, locations, strict=True))
+            if item is not None and location is not None and n not in refused
+        }
+        if len(keys) + len(refused) < len(skus):
+            _fold(list(zip(items, locations, strict=True)), refused, [*figures.values(), safety])
+        places = [keys[key] for key in sorted(keys)]
+        item_ids = [item for n in places if (item := items[n]) is not None]
+        location_column = [place for n in places if (place := locations[n]) is not None]
+        counts = Counts(
+            item_ids,
+            location_column,
+            [chunk.numbers[n] for n in places],
+            list(map(known.costs.get, item_ids)) if known.costs else [None] * len(item_ids),
+            {state: [column[n] for n in places] for state, column in figures.items()},
+            None if safety is None else [safety[n] for n in places],
+        )
+        book_counts(conn, counts, self._source)
+        self.locations.update(location_column)
         return refused
 
 
-def _later(old: Count, new: Count) -> Count:
-    figures = [b if b is not None else a for a, b in zip(old.figures, new.figures, strict=True)]
-    safety_stock = old.safety_stock if new.safety_stock is None else new.safety_stock
-    return new._replace(figures=tuple(figures), safety_stock=safety_stock)
+def _fold(
+    pairs: list[tuple[int | None, int | None]], refused: Refused, columns: list[Stated | None]
+) -> None:
+    """Let the last row of a pair also state what only its earlier rows do."""
+    for column in columns:
+        latest: dict[tuple[int | None, int | None], int | None] = {}
+        for n, pair in enumerate(pairs):
+            if column is not None and n not in refused:
+                if column[n] is None:
+                    column[n] = latest.get(pair)
+                latest[pair] = column[n]
 
 
 def _reason(sku: str, code: str, no_item: bool, no_location: bool) -> str:

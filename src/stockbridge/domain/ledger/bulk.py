@@ -4,14 +4,16 @@ The difference between what is stated and what the balance holds moves between t
 account `adjustment`; no difference moves nothing. The caller holds the items' locks.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from psycopg import Connection
 
-from stockbridge.domain.ledger.digest import NULL, batch_digest, microseconds, texts
+from stockbridge.domain.ledger.digest import batch_digest, microseconds, texts
 from stockbridge.kernel.accounts import (
+    ACCOUNT_NAMES,
     ADJUSTMENT,
     ALLOCATED,
     AVAILABLE,
@@ -29,33 +31,38 @@ STATES: Final = (AVAILABLE, ALLOCATED, PICKED, QUARANTINED, IN_TRANSIT, ON_ORDER
 DOCUMENT_TYPE: Final = "import"
 BATCH_SHIFT: Final = 20
 COPY_NULL: Final = r"\N"
+LOCATION_BITS: Final = 32
+ZERO: Final = (0,) * (len(STATES) + 1)
+T = TypeVar("T")
 COUNTS_MAX: Final = (1 << BATCH_SHIFT) // len(STATES)
 """Most counts in one batch: movement ids have 20 bits within it."""
 
-Figures = tuple[int | None, ...]
+Before = dict[int, tuple[int, ...]]
+"""Pair key -> the six figures by STATES and the safety stock, of pairs that have a balance."""
 
 
-class Count(NamedTuple):
-    """Stated figures of one pair, by STATES; None is not stated. `line` is digits."""
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Stated figures, column by column: one row a pair, sorted by item and location.
 
-    item_id: int
-    location_id: int
-    line: int
-    unit_cost: str | None
-    figures: Figures
-    safety_stock: int | None
+    `figures` holds a list for each state somebody stated, None where a row does not; `safety_stock`
+    likewise. `lines` are the rows' numbers in the document; `costs` exact decimal texts.
+    """
 
+    items: list[int]
+    locations: list[int]
+    lines: list[int]
+    costs: list[str | None]
+    figures: dict[int, list[int | None]]
+    safety_stock: list[int | None] | None = None
 
-class Entry(NamedTuple):
-    """One movement to be booked."""
+    def pairs(self) -> dict[str, list[int]]:
+        """The columns that name the pairs."""
+        return {"items": self.items, "locations": self.locations}
 
-    item_id: int
-    location_id: int
-    from_account: int
-    to_account: int
-    quantity: int
-    line: int
-    unit_cost: str | None
+    def pair_keys(self) -> list[int]:
+        """One number for each pair."""
+        return list(map(pair_key, self.items, self.locations))
 
 
 class Source(NamedTuple):
@@ -65,62 +72,78 @@ class Source(NamedTuple):
     correlation_id: str
 
 
-class Change(NamedTuple):
-    """A balance as it will be; figures by STATES."""
+class Difference(NamedTuple):
+    """What has to move, column by column: row of the counts, state, signed quantity."""
 
-    item_id: int
-    location_id: int
-    figures: tuple[int, ...]
-    safety_stock: int
-    moved: bool
+    rows: list[int]
+    states: list[int]
+    quantities: list[int]
 
 
-Before = dict[tuple[int, int], tuple[int, ...]]
-ZERO: Final = (0,) * (len(STATES) + 1)
+class After(NamedTuple):
+    """The balances as they will be: columns by STATES, then safety stock; and which rows change.
 
-
-def compare(counts: Iterable[Count], before: Before) -> tuple[list[Entry], list[Change]]:
-    """The movements that make the balances what is stated, and the balances that change.
-
-    `before` holds the six figures and the safety stock of each pair that has a balance.
+    `fresh` rows have no balance yet, `changed` ones have another.
     """
-    entries: list[Entry] = []
-    changes: list[Change] = []
-    for item_id, location_id, line, unit_cost, figures, safety_stock in counts:
-        held = before.get((item_id, location_id))
-        old = held or ZERO
-        new = list(old)
-        for index, figure in enumerate(figures):
-            if figure is None or figure == old[index]:
-                continue
-            new[index] = figure
-            state, quantity = STATES[index], figure - old[index]
-            accounts = (ADJUSTMENT, state) if quantity > 0 else (state, ADJUSTMENT)
-            entries.append(Entry(item_id, location_id, *accounts, abs(quantity), line, unit_cost))
-        if safety_stock is not None:
-            new[-1] = safety_stock
-        if held is None or new != list(held):
-            moved = new[:-1] != list(old[:-1])
-            changes.append(Change(item_id, location_id, tuple(new[:-1]), new[-1], moved))
-    return entries, changes
+
+    columns: list[list[int]]
+    fresh: list[int]
+    changed: list[int]
 
 
-def book_counts(conn: Connection[Any], counts: Sequence[Count], source: Source) -> int:
-    """Book counts, one a pair, and answer how many movements it took; the caller commits.
+def pair_key(item_id: int, location_id: int) -> int:
+    """The pair as one number, in the order of item and location."""
+    return item_id << LOCATION_BITS | location_id
+
+
+def compare(counts: Counts, before: Before) -> tuple[Difference, After]:
+    """What must move to make the balances what is stated, and the balances then."""
+    olds = [before.get(key, ZERO) for key in counts.pair_keys()] if before else []
+    difference = Difference([], [], [])
+    columns: list[list[int]] = []
+    for index, state in enumerate(STATES):
+        old = [held[index] for held in olds] if before else [0] * len(counts.items)
+        stated = counts.figures.get(state)
+        if stated is not None:
+            moves = [0 if new is None else new - was for new, was in zip(stated, old, strict=True)]
+            rows = [n for n, quantity in enumerate(moves) if quantity]
+            difference.rows.extend(rows)
+            difference.states.extend([state] * len(rows))
+            difference.quantities.extend([moves[n] for n in rows])
+            old = [was + quantity for was, quantity in zip(old, moves, strict=True)]
+        columns.append(old)
+    safety = [held[-1] for held in olds] if before else [0] * len(counts.items)
+    reset: list[int] = []
+    if counts.safety_stock is not None:
+        pairs = zip(counts.safety_stock, safety, strict=True)
+        new_safety = [was if new is None else new for new, was in pairs]
+        reset = [n for n, was in enumerate(safety) if new_safety[n] != was]
+        safety = new_safety
+    held_rows = [n for n, held in enumerate(olds) if held is not ZERO]
+    touched = {*difference.rows, *reset}.intersection(held_rows) if held_rows else ()
+    fresh = [n for n, held in enumerate(olds) if held is ZERO] if before else None
+    everything = list(range(len(counts.items)))
+    return difference, After(
+        [*columns, safety], everything if fresh is None else fresh, sorted(touched)
+    )
+
+
+def book_counts(conn: Connection[Any], counts: Counts, source: Source) -> int:
+    """Book counts and answer how many movements it took; the caller commits.
 
     At most COUNTS_MAX counts; the items are locked by the caller before.
     """
+    if not counts.items:
+        return 0
     before = _balances_before(conn, counts)
-    entries, changes = compare(counts, before)
+    difference, after = compare(counts, before)
     batch_id, recorded_at = conn.execute(SQL.next_batch).fetchall()[0]
-    if entries:
-        _write_movements(conn, entries, batch_id, recorded_at, source)
-    fresh = [change for change in changes if (change[0], change[1]) not in before]
-    _add_balances(conn, fresh, batch_id)
-    _set_balances(conn, [c for c in changes if (c[0], c[1]) in before], batch_id)
-    if changes:
+    if difference.rows:
+        _write_movements(conn, counts, difference, (batch_id, recorded_at), source)
+    _write_balances(conn, counts, after, batch_id, set(difference.rows))
+    if after.fresh or after.changed:
         conn.execute(SQL.notify_reload)
-    return len(entries)
+    return len(difference.rows)
 
 
 def touch_feeds(conn: Connection[Any], location_ids: Iterable[int]) -> None:
@@ -133,56 +156,67 @@ def _array(values: Iterable[int]) -> str:
     return "{" + ",".join(map(str, values)) + "}"
 
 
-def _balances_before(conn: Connection[Any], counts: Sequence[Count]) -> Before:
-    pairs = {
-        "items": _array(count.item_id for count in counts),
-        "locations": _array(count.location_id for count in counts),
-    }
-    return {(row[0], row[1]): row[2:] for row in conn.execute(SQL.balances_before, pairs)}
+def _balances_before(conn: Connection[Any], counts: Counts) -> Before:
+    asked = {"items": _array(sorted(set(counts.items)))}
+    known = {row[0] for row in conn.execute(SQL.items_with_balances, asked)}
+    if not known:
+        return {}
+    rows = [n for n, item in enumerate(counts.items) if item in known]
+    pairs = {name: _array(_at(column, rows)) for name, column in counts.pairs().items()}
+    held = conn.execute(SQL.balances_before, pairs).fetchall()
+    return {pair_key(row[0], row[1]): row[2:] for row in held}
 
 
 def _write_movements(
     conn: Connection[Any],
-    entries: Sequence[Entry],
-    batch_id: int,
-    recorded_at: datetime,
+    counts: Counts,
+    difference: Difference,
+    batch: tuple[int, datetime],
     source: Source,
 ) -> None:
-    first = batch_id << BATCH_SHIFT
+    batch_id, recorded_at = batch
+    rows, states, signed = difference
+    first, count = batch_id << BATCH_SHIFT, len(rows)
+    froms = [ADJUSTMENT if q > 0 else state for q, state in zip(signed, states, strict=True)]
+    tos = [state if q > 0 else ADJUSTMENT for q, state in zip(signed, states, strict=True)]
+    numbers = [range(first, first + count), _at(counts.items, rows), _at(counts.locations, rows)]
+    whole = [list(map(str, column)) for column in (*numbers, froms, tos, map(abs, signed))]
+    lines, costs = list(map(str, _at(counts.lines, rows))), _at(counts.costs, rows)
     moment, correlation = recorded_at.isoformat(), _escaped(source.correlation_id)
     head = f"\t{batch_id}\t{COUNT}\t"
     middle = f"\t{moment}\t{moment}\t{DOCUMENT_TYPE}\t{source.number}\t"
-    rows = [
-        f"{n}{head}{e[0]}\t{e[1]}\t{e[2]}\t{e[3]}\t{e[4]}{middle}{e[5]}\t"
-        f"{COPY_NULL if e[6] is None else e[6]}\t{correlation}\n"
-        for n, e in enumerate(entries, start=first)
-    ]
+    texts_in_order = zip(*whole, lines, [COPY_NULL if c is None else c for c in costs], strict=True)
+    text = "".join(
+        [
+            f"{number}{head}{item}\t{place}\t{a}\t{b}\t{units}{middle}{line}\t{cost}\t{correlation}\n"
+            for number, item, place, a, b, units, line, cost in texts_in_order
+        ]
+    )
     with conn.cursor().copy(SQL.copy_movements) as copy:
-        copy.write("".join(rows))
-    digest = batch_digest(batch_id, recorded_at, _columns(entries, first, recorded_at, source))
-    record = {"batch_id": batch_id, "recorded_at": recorded_at, "digest": digest}
-    conn.execute(SQL.add_batch, record | {"movements": len(entries)})
+        copy.write(text)
+    kinds, moments = [str(COUNT)] * count, [str(microseconds(recorded_at))] * count
+    columns = [",".join(each) for each in (whole[0], kinds, *whole[1:], moments)]
+    columns += _text_columns(lines, costs, source)
+    record = {"batch_id": batch_id, "recorded_at": recorded_at, "movements": count}
+    digest = batch_digest(batch_id, recorded_at, columns)
+    conn.execute(SQL.add_batch, record | {"digest": digest})
 
 
-def _columns(
-    entries: Sequence[Entry], first: int, recorded_at: datetime, source: Source
-) -> list[str]:
-    """The canonical columns of digest.py."""
-    count = len(entries)
-    items, locations, froms, tos, quantities, lines, costs = zip(*entries, strict=True)
-    numbers = [range(first, first + count), [COUNT] * count, items, locations, froms, tos]
-    whole = [*numbers, quantities, [microseconds(recorded_at)] * count]
-    return [
-        *(",".join(map(str, column)) for column in whole),
-        texts([DOCUMENT_TYPE] * count),
-        texts([source.number] * count),
-        texts(map(str, lines)),
-        texts([NULL] * count),
-        texts(costs),
-        texts([NULL] * count),
-        texts([source.correlation_id] * count),
-        texts([NULL] * count),
-    ]
+def _text_columns(lines: list[str], costs: list[str | None], source: Source) -> list[str]:
+    """Document, reason, cost, message, correlation and reversal, as digest.py orders them."""
+    count = len(lines)
+    nothing = texts([None] * count)
+    documents = [texts([DOCUMENT_TYPE] * count), texts([source.number] * count), texts(lines)]
+    correlations = texts([source.correlation_id] * count)
+    return [*documents, nothing, texts(costs), nothing, correlations, nothing]
+
+
+def _at(column: list[T], rows: list[int]) -> list[T]:
+    return (
+        column
+        if len(rows) == len(column) and rows[-1] == len(rows) - 1
+        else [column[n] for n in rows]
+    )
 
 
 def _escaped(text: str) -> str:
@@ -192,27 +226,25 @@ def _escaped(text: str) -> str:
     return text
 
 
-def _add_balances(conn: Connection[Any], changes: Sequence[Change], batch_id: int) -> None:
-    if not changes:
-        return
-    with conn.cursor().copy(SQL.copy_balances) as copy:
-        copy.write("".join([_balance_row(change, batch_id) for change in changes]))
+def _balance_text(columns: list[list[int]]) -> str:
+    """Rows as COPY reads them; columns that are zero throughout are not formatted row by row."""
+    form = "\t".join(["%d" if any(column) else "0" for column in columns]) + "\n"
+    rows = zip(*(column for column in columns if any(column)), strict=True)
+    return "".join([form % row for row in rows])
 
 
-def _balance_row(change: Change, batch_id: int) -> str:
-    item_id, location_id, (a, b, c, d, e, f), safety_stock, moved = change
-    batch = batch_id if moved else 0
-    return f"{item_id}\t{location_id}\t{a}\t{b}\t{c}\t{d}\t{e}\t{f}\t{safety_stock}\t{batch}\n"
-
-
-def _set_balances(conn: Connection[Any], changes: Sequence[Change], batch_id: int) -> None:
-    if not changes:
-        return
-    names = ("available", "allocated", "picked", "quarantined", "in_transit", "on_order")
-    figures = zip(*(change.figures for change in changes), strict=True)
-    columns = {name: _array(column) for name, column in zip(names, figures, strict=True)}
-    columns["items"] = _array(change.item_id for change in changes)
-    columns["locations"] = _array(change.location_id for change in changes)
-    columns["safety_stock"] = _array(change.safety_stock for change in changes)
-    columns["batches"] = _array(batch_id if change.moved else 0 for change in changes)
-    conn.execute(SQL.set_balances, columns)
+def _write_balances(
+    conn: Connection[Any], counts: Counts, after: After, batch_id: int, moved: set[int]
+) -> None:
+    columns = [counts.items, counts.locations, *after.columns]
+    if after.fresh:
+        batches = [batch_id if n in moved else 0 for n in after.fresh]
+        text = _balance_text([*(_at(column, after.fresh) for column in columns), batches])
+        with conn.cursor().copy(SQL.copy_balances) as copy:
+            copy.write(text)
+    if after.changed:
+        batches = [batch_id if n in moved else 0 for n in after.changed]
+        arrays = [_array(column[n] for n in after.changed) for column in columns]
+        names = ("items", "locations", *(ACCOUNT_NAMES[state] for state in STATES), "safety_stock")
+        values = dict(zip(names, arrays, strict=True))
+        conn.execute(SQL.set_balances, values | {"batches": _array(batches)})

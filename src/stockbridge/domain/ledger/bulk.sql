@@ -4,6 +4,11 @@
 -- A batch's id and its moment, taken under the locks.
 SELECT nextval('batch_id_seq'), clock_timestamp();
 
+-- name: items_with_balances
+-- The items among these that have a balance anywhere.
+SELECT u.item_id FROM unnest(%(items)s::bigint[]) AS u (item_id)
+WHERE EXISTS (SELECT FROM balance b WHERE b.item_id = u.item_id);
+
 -- name: balances_before
 -- What the pairs hold now.
 SELECT b.item_id, b.location_id, b.available, b.allocated, b.picked, b.quarantined,

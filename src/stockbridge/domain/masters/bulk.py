@@ -20,10 +20,10 @@ Conn = Connection[Any]
 
 
 class Known(NamedTuple):
-    """What a SKU stands for; `unit_cost` is exact decimal text."""
+    """Items by SKU, and the exact decimal texts of those item ids that have a cost."""
 
-    item_id: int
-    unit_cost: str | None
+    ids: dict[str, int]
+    costs: dict[int, str]
 
 
 def array(values: Iterable[int]) -> str:
@@ -31,10 +31,11 @@ def array(values: Iterable[int]) -> str:
     return "{" + ",".join(map(str, values)) + "}"
 
 
-def resolve_skus(conn: Conn, skus: Collection[str]) -> dict[str, Known]:
+def resolve_skus(conn: Conn, skus: Collection[str]) -> Known:
     """The items of SKUs; unknown ones are absent. No SKU holds a newline."""
     rows = conn.execute(SQL.resolve_skus, {"skus": "\n".join(skus)}).fetchall()
-    return {row[0]: Known(row[1], row[2]) for row in rows}
+    costs = {row[1]: row[2] for row in rows if row[2] is not None}
+    return Known({row[0]: row[1] for row in rows}, costs)
 
 
 def lock_items(conn: Conn, item_ids: Iterable[int]) -> None:
@@ -62,9 +63,13 @@ def merge_items(conn: Conn, columns: Columns, context: Context) -> Refused:
     conn.execute(SQL.lock_masters)
     refused = _base_units_in_use(conn, columns) if "base_uom" in columns else {}
     kept = _last(columns["sku"], refused)
-    values = _values(columns, kept, context)
-    conn.execute(SQL.update_items, values)
-    conn.execute(SQL.insert_items, values)
+    known = resolve_skus(conn, columns["sku"]).ids
+    old = [n for n in kept if columns["sku"][n] in known]
+    new = [n for n in kept if columns["sku"][n] not in known]
+    if old:
+        conn.execute(SQL.update_items, _values(columns, old, context))
+    if new:
+        conn.execute(SQL.insert_items, _values(columns, new, context))
     return _told(conn, refused)
 
 
@@ -174,13 +179,14 @@ def _last(keys: Iterable[Hashable], refused: Mapping[int, str]) -> list[int]:
     return sorted(last.values())
 
 
-def _json(columns: Columns, kept: Iterable[int]) -> str:
+def _json(columns: Columns, kept: Sequence[int]) -> str:
     names = list(columns)
     lists = [columns[name] for name in names]
-    rows = [{"n": n} | {k: v[n] for k, v in zip(names, lists, strict=True)} for n in kept]
+    cells = zip(kept, *([column[n] for n in kept] for column in lists), strict=True)
+    rows = [dict(zip(("n", *names), row, strict=True)) for row in cells]
     return msgspec.json.encode(rows).decode()
 
 
-def _values(columns: Columns, kept: Iterable[int], context: Context) -> dict[str, Any]:
+def _values(columns: Columns, kept: Sequence[int], context: Context) -> dict[str, Any]:
     stamps = {"now": context.now, "correlation_id": context.correlation_id}
     return stamps | {"rows": _json(columns, kept)}

@@ -64,7 +64,7 @@ AND (
 );
 
 -- name: insert_items
--- Makes the items that do not exist yet, each with its lock row.
+-- Makes items, each with its lock row.
 WITH made AS (
     INSERT INTO item (
         sku, gtin, description, base_uom, status, tracking, standard_cost, attributes,
@@ -77,7 +77,6 @@ WITH made AS (
         sku text, gtin text, description text, base_uom text, status text, tracking text,
         standard_cost numeric(18, 6), attributes json
     )
-    WHERE NOT EXISTS (SELECT FROM item i WHERE i.sku = r.sku)
     RETURNING item_id
 )
 INSERT INTO item_lock (item_id) SELECT item_id FROM made;

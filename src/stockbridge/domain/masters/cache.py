@@ -6,7 +6,6 @@ The epoch tells whether the cache is current: it is read first, so what follows 
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from datetime import datetime
-from itertools import islice
 from typing import Any
 
 from psycopg import AsyncConnection
@@ -16,7 +15,7 @@ from stockbridge.store.sql import load
 
 SQL = load(__package__)
 ITEMS_MAX = 500_000
-"""Most items kept; beyond it the ones fetched first are forgotten."""
+"""Most items kept; beyond it they are forgotten and fetched again as they are asked for."""
 
 Versions = dict[int, dict[int | None, list[Policy]]]
 
@@ -64,8 +63,16 @@ class Masters:
     ) -> None:
         """Fill in what is not known yet, kit components included; unknown names stay absent.
 
-        Everything asked for stays until the next fetch, also when the bound makes room.
+        Everything asked for stays until the next fetch; beyond the bound all else is forgotten.
         """
+        if len(self.items_by_id) > self._items_max:
+            self.items, self.items_by_id, self.aliases = {}, {}, {}
+        if (
+            not aliases
+            and self.items.keys() >= set(skus)
+            and self.items_by_id.keys() >= set(item_ids)
+        ):
+            return
         missing_skus = [sku for sku in skus if sku not in self.items]
         missing_aliases = [alias for alias in aliases if alias not in self.aliases]
         known = {self.items[sku].item_id for sku in skus if sku in self.items}
@@ -81,22 +88,12 @@ class Masters:
             conn, SQL.fetch_items, {"skus": missing_skus, "item_ids": missing_ids, **names}
         )
         found = [_item(row) for row in rows]
-        self._make_room(len(found), keep=asked)
         for item in found:
             self.items[item.sku] = item
             self.items_by_id[item.item_id] = item
         if missing_aliases:
             for namespace, alias, item_id in await _rows(conn, SQL.fetch_aliases, names):
                 self.aliases[namespace, alias] = item_id
-
-    def _make_room(self, count: int, keep: Collection[int]) -> None:
-        excess = len(self.items_by_id) + count - self._items_max
-        if excess > 0:
-            oldest = (item_id for item_id in self.items_by_id if item_id not in keep)
-            for item_id in list(islice(oldest, excess)):
-                del self.items[self.items_by_id.pop(item_id).sku]
-        if len(self.aliases) > self._items_max:
-            self.aliases = {name: i for name, i in self.aliases.items() if i in keep}
 
 
 async def _rows(
