@@ -1,0 +1,1 @@
+"""The benchmarks: `python -m bench`; how to read them: docs/benchmarks.md."""
