@@ -212,11 +212,9 @@ def _text_columns(lines: list[str], costs: list[str | None], source: Source) -> 
 
 
 def _at(column: list[T], rows: list[int]) -> list[T]:
-    return (
-        column
-        if len(rows) == len(column) and rows[-1] == len(rows) - 1
-        else [column[n] for n in rows]
-    )
+    if rows == list(range(len(column))):
+        return column
+    return [column[n] for n in rows]
 
 
 def _escaped(text: str) -> str:
