@@ -14,6 +14,7 @@ from msgspec.structs import asdict
 from stockbridge.contracts.availability import Availability, AvailabilityList
 from stockbridge.kernel.errors import Refusal
 from stockbridge.store.database import connect
+from stockbridge.views import keeper
 from stockbridge.views.stock import StockView
 from tests.integration.views_seed import (
     CHANNELS,
@@ -277,6 +278,12 @@ async def test_without_heartbeats_the_store_answers(seeded, pool):
         await until(lambda: not view.health().current)
         assert view.health().age_seconds > 0.3
         assert (await view.answer("WEB", SKUS[0])).source == "store"
+
+
+async def test_a_connection_that_went_silent_is_replaced(seeded, pool, monkeypatch):
+    monkeypatch.setattr(keeper, "_SILENCE_SECONDS_MAX", 0.5)
+    async with running(seeded, pool, view_age_seconds_max=0.2, beat_seconds=1.5) as view:
+        await until(lambda: view.health().loads >= 2, 10)
 
 
 async def test_a_lost_connection_comes_back_and_misses_nothing(view, conn, seeded):

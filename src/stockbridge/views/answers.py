@@ -13,7 +13,7 @@ from stockbridge.views.shelves import Plan, Shelves, moment_of
 
 def text_of(us: int) -> str:
     """A moment as RFC 3339 text in UTC."""
-    return moment_of(us).isoformat()
+    return moment_of(us).isoformat().replace("+00:00", "Z")
 
 
 def unknown_sku(sku: str) -> Refusal:

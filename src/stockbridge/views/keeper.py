@@ -36,6 +36,7 @@ from stockbridge.views.stream import Changes, Figures
 
 LOG = structlog.get_logger(__name__)
 _QUIET_SECONDS = 0.3
+_SILENCE_SECONDS_MAX = 10.0
 _PAUSE_SECONDS_MAX = 1.0
 _RETRY_SECONDS_MAX = 10.0
 
@@ -75,6 +76,7 @@ class Keeper:
         self.loads = 0
         self.load_seconds = 0.0
         self.loaded = asyncio.Event()
+        self.proved = asyncio.Event()
         self._dsn = dsn
         self._age_seconds_max = age_seconds_max
         self._beat_seconds = beat_seconds
@@ -116,7 +118,7 @@ class Keeper:
 
     # Life --------------------------------------------------------------------------------------
     def start(self) -> None:
-        """Start the tasks; `loaded` tells when the shelves are filled."""
+        """Start the tasks; `loaded` tells of the shelves being filled, `proved` of a first beat."""
         steps = {"listen": self._listen, "beat": self._beat, "read": self._read}
         self._tasks = [
             asyncio.create_task(_again_and_again(name, step), name=f"stock view: {name}")
@@ -143,17 +145,26 @@ class Keeper:
             self._listening.set()
             self._want(_Wanted(everything=True))
             try:
-                async for notify in conn.notifies():
-                    self._hear(notify)
+                await self._hear_all(conn)
             finally:
                 self._listening.clear()
                 self.loaded.clear()
 
+    async def _hear_all(self, conn: Connection) -> None:
+        began = time.monotonic()
+        while True:
+            async for notify in conn.notifies(timeout=_SILENCE_SECONDS_MAX):
+                self._hear(notify)
+            if time.monotonic() - max(began, self._proven) > _SILENCE_SECONDS_MAX:
+                raise TimeoutError("no heartbeat came back, so the connection may be dead")
+
     async def _beat(self) -> None:
         async with await connect(self._dsn, application_name="stockbridge view beat") as conn:
             while True:
+                await self._listening.wait()
                 beat = f"{self._name} {time.monotonic_ns()} {now_us()}"
-                await conn.execute(SQL.beat, {"beat": beat})
+                async with asyncio.timeout(_SILENCE_SECONDS_MAX):
+                    await conn.execute(SQL.beat, {"beat": beat})
                 await asyncio.sleep(self._beat_seconds)
 
     async def _read(self) -> None:
@@ -178,10 +189,11 @@ class Keeper:
             self._apply(notify.payload)
 
     def _hear_beat(self, payload: str) -> None:
-        name, steady, sent = payload.split(" ")
-        if name != self._name:
+        if not payload.startswith(self._name):
             return
+        _, steady, sent = payload.split(" ")
         self._proven = int(steady) / 1e9
+        self.proved.set()
         self.as_of = max(self.as_of, int(sent))
         for code in list(self.changes.channels):
             before = self._plans.get(code)

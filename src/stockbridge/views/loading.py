@@ -45,12 +45,18 @@ async def load_all(conn: Connection, shelves: Shelves) -> None:
 async def load_some(conn: Connection, skus: Collection[str]) -> Shelves:
     """Shelves with the items of `skus` that exist and their components; inside `one_snapshot`."""
     shelves = Shelves()
-    shelves.name(await rows_of(conn, SQL.items_by_sku, skus=list(skus)))
+    possible = [sku for sku in skus if storable(sku)]
+    shelves.name(await rows_of(conn, SQL.items_by_sku, skus=possible))
     kits = await rows_of(conn, SQL.kits, items=list(shelves.names))
     items = list({*shelves.names, *(component for _, component, _ in kits)})
     shelves.rows.update(await rows_of(conn, SQL.pack_balances, items=items))
     await _load_small(conn, shelves, items)
     return shelves
+
+
+def storable(text: str) -> bool:
+    """PostgreSQL keeps no NUL and no half of a surrogate pair, so such a text names nothing."""
+    return "\0" not in text and text.encode(errors="replace").decode() == text
 
 
 async def load_packed(

@@ -81,3 +81,62 @@ SELECT item_id, sku FROM item WHERE item_id = ANY(%(items)s::bigint[]);
 -- name: epoch_and_moment
 -- The masters' epoch and the store's clock in microseconds, as this snapshot sees them.
 SELECT epoch, (extract(epoch FROM now()) * 1000000)::bigint FROM masters_epoch;
+
+-- name: ledger_balances
+-- What the movements of some items recorded by a moment sum to, by location and account.
+SELECT m.item_id, m.location_id, e.account, sum(e.quantity)::bigint
+FROM movement m
+CROSS JOIN LATERAL (
+    VALUES (m.to_account, m.quantity), (m.from_account, -m.quantity)
+) AS e (account, quantity)
+WHERE m.item_id = ANY(%(items)s::bigint[]) AND e.account <= 8
+AND (%(at)s::timestamptz IS NULL OR m.recorded_at <= %(at)s::timestamptz)
+GROUP BY m.item_id, m.location_id, e.account;
+
+-- name: kept_balances
+-- The balances kept of some items, accounts in their order.
+SELECT item_id, location_id, safety_stock, available, allocated, picked, quarantined, in_transit,
+    on_order, reserved, backordered
+FROM balance WHERE item_id = ANY(%(items)s::bigint[]);
+
+-- name: newest_movements
+-- The newest movements of each (item, location) below an id.
+SELECT w.item_id, w.location_id, m.movement_id, m.kind, m.from_account, m.to_account, m.quantity,
+    m.occurred_at, m.recorded_at, m.document_type, m.document_number, m.document_line, m.reason,
+    m.message_id, m.correlation_id, m.reverses
+FROM unnest(%(items)s::bigint[], %(locations)s::bigint[]) AS w (item_id, location_id)
+CROSS JOIN LATERAL (
+    SELECT * FROM movement
+    WHERE movement.item_id = w.item_id AND movement.location_id = w.location_id
+    AND movement.movement_id < coalesce(%(before)s::bigint, 9223372036854775807)
+    ORDER BY movement.movement_id DESC LIMIT %(limit)s::bigint
+) AS m
+ORDER BY w.item_id, w.location_id, m.movement_id DESC;
+
+-- name: movements_page
+-- Movements below an id, newest first, of an item, a location, a document, a correlation.
+SELECT i.sku, l.code, m.movement_id, m.kind, m.from_account, m.to_account, m.quantity,
+    m.occurred_at, m.recorded_at, m.document_type, m.document_number, m.document_line, m.reason,
+    m.message_id, m.correlation_id, m.reverses
+FROM movement m JOIN item i USING (item_id) JOIN location l USING (location_id)
+WHERE m.movement_id < coalesce(%(before)s::bigint, 9223372036854775807)
+AND (%(sku)s::text IS NULL
+    OR m.item_id = (SELECT s.item_id FROM item s WHERE s.sku = %(sku)s::text))
+AND (%(location)s::text IS NULL OR l.code = %(location)s::text)
+AND (%(document)s::text IS NULL OR m.document_number = %(document)s::text)
+AND (%(correlation_id)s::text IS NULL OR m.correlation_id = %(correlation_id)s::text)
+ORDER BY m.movement_id DESC LIMIT %(limit)s::bigint;
+
+-- name: read_reservation
+-- A reservation; held past its time it has expired, whether or not that is booked yet.
+SELECT c.code, r.reference, r.mode, r.expires_at, r.created_at, r.lines::text,
+    CASE WHEN r.state = 'held' AND r.expires_at <= now() THEN 'expired' ELSE r.state END
+FROM reservation r JOIN channel c USING (channel_id)
+WHERE r.reservation_id = %(id)s::bigint;
+
+-- name: read_holds_at
+-- What is held for a reservation, and where.
+SELECT h.line_no, h.item_id, l.code, h.account, h.quantity
+FROM hold h JOIN location l USING (location_id)
+WHERE h.reservation_id = %(id)s::bigint
+ORDER BY h.line_no, h.location_id, h.item_id;

@@ -74,10 +74,11 @@ class StockView:
         await self._keeper.stop()
 
     async def wait_loaded(self, seconds: float) -> bool:
-        """Wait until everything is loaded; False when that took longer than `seconds`."""
+        """Wait until everything is loaded and current; False when it took more than `seconds`."""
         try:
             async with asyncio.timeout(seconds):
                 await self._keeper.loaded.wait()
+                await self._keeper.proved.wait()
         except TimeoutError:
             return False
         return True
