@@ -1,35 +1,54 @@
 """One batch: prefetch, decide, commit. Nothing is acknowledged before its commit."""
 
 import asyncio
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 from psycopg import AsyncConnection
 
+from stockbridge.domain import reservations
 from stockbridge.domain.masters.cache import Masters
 from stockbridge.domain.reservations.rules import expire_due
 from stockbridge.domain.world.needs import Needs
 from stockbridge.domain.world.world import World
-from stockbridge.engine.load import RESERVATIONS_SQL, Answers, find_documents, load_world
+from stockbridge.engine.load import Answers, find_documents, load_world
+from stockbridge.engine.recent import Recent
 from stockbridge.engine.registry import HANDLERS
 from stockbridge.engine.request import KEY_REUSED, Outcome, Request, encode
 from stockbridge.engine.save import save
+from stockbridge.engine.speculate import run_ahead
 from stockbridge.store.arrays import ints
+from stockbridge.store.sql import load
 
 ATTEMPTS_MAX = 50
 DUE_MAX = 500
 """Reservations expired at a time to make room for a batch that found too little stock."""
 
+RESERVATIONS_SQL = load(reservations.__name__)
 log = structlog.get_logger()
 Conn = AsyncConnection[Any]
 
 
-async def run_batch(conn: Conn, masters: Masters, requests: list[Request]) -> list[Outcome]:
+async def run_batch(
+    conn: Conn, masters: Masters, requests: list[Request], recent: Recent
+) -> list[Outcome]:
     """Outcomes in the order of the requests, all committed."""
+    ahead = await run_ahead(conn, masters, requests, recent)
+    if ahead is not None:
+        return ahead
+    async with recent.careful():
+        return await _run_careful(conn, masters, requests, recent)
+
+
+async def _run_careful(
+    conn: Conn, masters: Masters, requests: list[Request], recent: Recent
+) -> list[Outcome]:
+    """Lock, read, decide, write; again while masters change or expired promises make room."""
     due: set[int] = set()
     for _ in range(ATTEMPTS_MAX):
         needs = await _needs(conn, masters, requests, due)
+        clock = datetime.now(UTC)
         world, epoch, known = await load_world(conn, needs, [r.key for r in requests], masters)
         if epoch != masters.epoch:
             await conn.execute(b"ROLLBACK")
@@ -42,14 +61,13 @@ async def run_batch(conn: Conn, masters: Masters, requests: list[Request]) -> li
             due |= more
             continue
         await save(conn, world, fresh)
+        recent.learn(world, clock)
         return outcomes
     msg = f"masters or expiries changed {ATTEMPTS_MAX} times while a batch was being prepared"
     raise RuntimeError(msg)
 
 
-async def _needs(
-    conn: Conn, masters: Masters, requests: list[Request], due: set[int]
-) -> Needs:
+async def _needs(conn: Conn, masters: Masters, requests: list[Request], due: set[int]) -> Needs:
     """Everything the batch must lock and read."""
     needs = Needs()
     for request in requests:
@@ -105,12 +123,14 @@ async def find_due(
     return {row[0] for row in await cursor.fetchall()}
 
 
-async def isolate(conn: Conn, masters: Masters, requests: list[Request]) -> list[Outcome | None]:
+async def isolate(
+    conn: Conn, masters: Masters, requests: list[Request], recent: Recent
+) -> list[Outcome | None]:
     """After a batch failed: run its commands one by one; None where a command itself fails."""
     outcomes: list[Outcome | None] = []
     for request in requests:
         try:
-            outcomes.extend(await run_batch(conn, masters, [request]))
+            outcomes.extend(await run_batch(conn, masters, [request], recent))
         except asyncio.CancelledError:
             raise
         except Exception:

@@ -6,9 +6,11 @@ from psycopg import AsyncConnection
 
 from stockbridge.domain.masters.handlers import HANDLERS
 from stockbridge.domain.masters.model import Context
-from stockbridge.engine.load import SQL
 from stockbridge.engine.request import KEY_REUSED, Outcome, Request, encode
 from stockbridge.store.arrays import blobs, ints, texts
+from stockbridge.store.sql import load
+
+SQL = load(__package__)
 
 
 async def run_direct(conn: AsyncConnection[Any], request: Request) -> Outcome:

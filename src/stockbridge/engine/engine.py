@@ -17,6 +17,7 @@ from stockbridge.domain.world.command import Command
 from stockbridge.engine.batch import isolate, run_batch
 from stockbridge.engine.direct import run_direct
 from stockbridge.engine.poison import open_poison
+from stockbridge.engine.recent import Recent
 from stockbridge.engine.registry import HANDLERS
 from stockbridge.engine.request import BROKEN, IN_PROGRESS, UNREACHABLE, Outcome, Request, encode
 from stockbridge.kernel.errors import Misconfigured
@@ -36,11 +37,11 @@ BatchDone = Callable[[int, float], None]
 class Engine:
     """Takes commands from any number of callers; `workers` batches run at a time.
 
-    Two suffice: one decides in Python while the other's statements run in PostgreSQL.
+    Three suffice: one decides in Python, one inserts, one commits.
     `on_batch(size, seconds)` is told of every committed batch.
     """
 
-    def __init__(self, dsn: str, *, workers: int = 2, on_batch: BatchDone | None = None) -> None:
+    def __init__(self, dsn: str, *, workers: int = 3, on_batch: BatchDone | None = None) -> None:
         self._dsn = dsn
         self._workers = workers
         self._on_batch = on_batch
@@ -50,6 +51,7 @@ class Engine:
         self._tasks: list[asyncio.Task[None]] = []
         self._running_keys: set[str] = set()
         self._stopping = False
+        self._recent = Recent()
 
     @property
     def depth(self) -> int:
@@ -67,7 +69,7 @@ class Engine:
         self._wake = {"batch": asyncio.Event(), "direct": asyncio.Event()}
         for number in range(self._workers):
             conn = await connect(self._dsn, application_name=f"stockbridge engine {number}")
-            work = self._work(conn, "batch", self._queue, _BatchLane(self._on_batch))
+            work = self._work(conn, "batch", self._queue, _BatchLane(self._recent, self._on_batch))
             self._tasks.append(asyncio.create_task(work))
         conn = await connect(self._dsn, application_name="stockbridge masters")
         work = self._work(conn, "direct", self._direct, _DirectLane())
@@ -105,9 +107,7 @@ class Engine:
         finally:
             self._running_keys.discard(request.key)
 
-    async def _work(
-        self, conn: Conn, lane: str, queue: deque[Request], runner: "_Lane"
-    ) -> None:
+    async def _work(self, conn: Conn, lane: str, queue: deque[Request], runner: "_Lane") -> None:
         wake = self._wake[lane]
         while True:
             if not queue:
@@ -177,14 +177,15 @@ class _BatchLane(_Lane):
 
     name = "engine"
 
-    def __init__(self, on_batch: BatchDone | None) -> None:
+    def __init__(self, recent: Recent, on_batch: BatchDone | None) -> None:
         self._masters = Masters()
+        self._recent = recent
         self._on_batch = on_batch
 
     async def run(self, conn: Conn, batch: list[Request]) -> list[Outcome]:
         started = perf_counter()
         try:
-            outcomes = await run_batch(conn, self._masters, batch)
+            outcomes = await run_batch(conn, self._masters, batch, self._recent)
         except psycopg.OperationalError:
             raise
         except Exception:
@@ -192,7 +193,7 @@ class _BatchLane(_Lane):
             if conn.closed:
                 raise psycopg.OperationalError("connection closed by a failing batch") from None
             await conn.rollback()
-            isolated = await isolate(conn, self._masters, batch)
+            isolated = await isolate(conn, self._masters, batch, self._recent)
             for request, outcome in zip(batch, isolated, strict=True):
                 if outcome is None:
                     await open_poison(conn, request)

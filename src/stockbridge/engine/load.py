@@ -8,6 +8,8 @@ from psycopg import AsyncConnection, AsyncCursor
 from stockbridge.domain import fulfilment, ledger, reservations
 from stockbridge.domain.masters.cache import Masters
 from stockbridge.domain.world.model import (
+    COUNTED_AT,
+    LOCATION,
     Balance,
     Fact,
     FulfilmentLine,
@@ -64,8 +66,12 @@ async def load_world(
     batch_id, now, epoch = (await batch.fetchall())[0]
     world = World(batch_id, now, masters)
     answers = {row[0]: (row[1], row[2], row[3]) for row in await requests.fetchall()}
-    for row in await balances.fetchall():
-        _balance(world, row)
+    rows = await balances.fetchall()
+    world.balances = {(row[0], row[LOCATION]): Balance(list(row)) for row in rows}
+    if needs.facts:
+        for row in rows:
+            if row[COUNTED_AT] is not None:
+                world.anchors[row[0], row[LOCATION], AVAILABLE] = row[COUNTED_AT]
     for into, cursor in extra:
         for row in await cursor.fetchall():
             into(world, row)
@@ -106,15 +112,6 @@ async def _read(conn: Conn, statement: bytes, values: dict[str, Any]) -> AsyncCu
     cursor = conn.cursor(binary=True)
     await cursor.execute(statement, values)
     return cursor
-
-
-def _balance(world: World, row: tuple[Any, ...]) -> None:
-    item_id, location_id, *states, safety, counted_at = row
-    world.balances[item_id, location_id] = Balance(
-        item_id, location_id, [0, *states], safety, stored=True
-    )
-    if counted_at is not None:
-        world.anchors[item_id, location_id, AVAILABLE] = counted_at
 
 
 def _reservation(world: World, row: tuple[Any, ...]) -> None:

@@ -6,9 +6,12 @@ from typing import Any
 import msgspec
 from psycopg import AsyncConnection
 
+from stockbridge import governance
 from stockbridge.engine.request import Request
-from stockbridge.engine.save import GOVERNANCE_SQL
 from stockbridge.store.arrays import texts
+from stockbridge.store.sql import load
+
+GOVERNANCE_SQL = load(governance.__name__)
 
 
 async def open_poison(conn: AsyncConnection[Any], request: Request) -> None:

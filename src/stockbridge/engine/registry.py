@@ -2,26 +2,24 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from stockbridge.contracts import commands as c
 from stockbridge.domain.fulfilment import handlers as fulfilment
 from stockbridge.domain.ledger import handlers as ledger
 from stockbridge.domain.ledger.facts import FactSpec, decide_fact, fact_names, fact_rows
+from stockbridge.domain.masters.model import Catalog
 from stockbridge.domain.reservations import handlers as reservations
 from stockbridge.domain.world.command import Command, Decision
 from stockbridge.domain.world.needs import Needs
 from stockbridge.domain.world.world import World
-
-if TYPE_CHECKING:
-    from stockbridge.domain.masters.cache import Masters
 
 
 class Handler(NamedTuple):
     """`names` collects what to look up, `rows` what to lock and read, `decide` is the rule."""
 
     names: Callable[[Any, Needs], None]
-    rows: Callable[[Any, "Masters", Needs], None]
+    rows: Callable[[Any, Catalog, Needs], None]
     decide: Callable[[Command, World], Decision]
 
 

@@ -22,7 +22,7 @@ class Outcome(NamedTuple):
     replayed: bool = False
 
     @property
-    def document(self) -> Any:  # noqa: ANN401 - any JSON
+    def document(self) -> Any:
         """The decoded answer."""
         return msgspec.json.decode(self.body)
 

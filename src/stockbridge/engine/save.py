@@ -7,12 +7,11 @@ import msgspec
 from psycopg import AsyncConnection
 
 from stockbridge import governance, outbox
-from stockbridge.domain import masters
+from stockbridge.domain import fulfilment, ledger, masters, reservations
 from stockbridge.domain.ledger.digest import batch_digest
 from stockbridge.domain.ledger.digest import texts as canonical
-from stockbridge.domain.world.model import Balance
+from stockbridge.domain.world.model import COUNTED_AT, VERSION
 from stockbridge.domain.world.world import ID_BITS, World
-from stockbridge.engine.load import FULFILMENT_SQL, LEDGER_SQL, RESERVATIONS_SQL, SQL
 from stockbridge.engine.request import Outcome, Request
 from stockbridge.kernel.accounts import AVAILABLE
 from stockbridge.kernel.clock import microseconds
@@ -29,6 +28,10 @@ from stockbridge.store.sql import load
 
 Write = tuple[bytes, dict[str, Any]]
 
+SQL = load(__package__)
+LEDGER_SQL = load(ledger.__name__)
+RESERVATIONS_SQL = load(reservations.__name__)
+FULFILMENT_SQL = load(fulfilment.__name__)
 OUTBOX_SQL = load(outbox.__name__)
 GOVERNANCE_SQL = load(governance.__name__)
 MASTERS_SQL = load(masters.__name__)
@@ -40,20 +43,20 @@ async def save(
 ) -> None:
     """Send every write and commit in one round trip."""
     async with conn.pipeline():
-        for statement, values in _writes(world, answered):
+        for statement, values in (*record_writes(world, answered), *balance_writes(world)):
+            await conn.execute(statement, values)
+        for statement, values in notice_writes(world):
             await conn.execute(statement, values)
         await conn.execute(b"COMMIT")
 
 
-def _writes(world: World, answered: list[tuple[Request, Outcome]]) -> Iterable[Write]:
-    now = world.now
+def record_writes(world: World, answered: list[tuple[Request, Outcome]]) -> Iterable[Write]:
+    """What only this batch writes: movements, promises, facts, answers."""
     if world.movements:
         yield from _movements(world)
-    if world.balances_changed:
-        yield from _balances(world)
     if world.reservations_changed or world.holds_changed:
         yield from _promises(world)
-    if world.facts_new or world.feeds or world.supplies_changed:
+    if world.facts_new or world.supplies_changed:
         yield from _facts(world)
     if world.fulfilment_changed:
         yield _fulfilments(world)
@@ -64,27 +67,65 @@ def _writes(world: World, answered: list[tuple[Request, Outcome]]) -> Iterable[W
     if world.exceptions:
         yield _exceptions(world)
     if answered:
-        yield (
-            SQL.add_requests,
-            {
-                "keys": "{" + ",".join([request.key for request, _ in answered]) + "}",
-                "hashes": blobs([request.body_hash for request, _ in answered]),
-                "statuses": ints([outcome.status for _, outcome in answered]),
-                "answers": blobs([outcome.body for _, outcome in answered]),
-                "correlation_ids": texts([r.command.correlation_id for r, _ in answered]),
-                "now": now,
-            },
-        )
+        yield _requests(world, answered)
+
+
+def balance_writes(world: World) -> Iterable[Write]:
+    """Balances decided under their items' locks."""
+    changed = world.balances_changed.values()
+    stored = [balance.q for balance in changed if balance.q[VERSION] is not None]
+    added = [balance.q for balance in changed if balance.q[VERSION] is None]
+    if stored:
+        yield LEDGER_SQL.write_balances, _balance_columns(stored, world.batch_id)
+    if added:
+        yield LEDGER_SQL.add_balances, _balance_columns(added, world.batch_id)
+    if world.anchors_changed:
+        yield from _anchors(world)
+
+
+def unchanged_balance_writes(world: World) -> Iterable[Write]:
+    """Balances decided before locking: refused by the store if anything changed meanwhile."""
+    rows = [balance.q for balance in world.balances_changed.values()]
+    values = _balance_columns(rows, world.batch_id)
+    values["versions"] = ints([row[VERSION] for row in rows])
+    values["expected"] = len(rows)
+    values["epoch"] = world.masters.epoch
+    items = sorted({row[0] for row in rows})
+    return [
+        (SQL.lock_items, {"items": ints(items)}),
+        (LEDGER_SQL.write_balances_unchanged, values),
+    ]
+
+
+def notice_writes(world: World) -> Iterable[Write]:
+    """Feeds heard from, and what the views must be told."""
+    if world.feeds:
+        values = {"locations": ints(world.feeds), "moments": moments(world.feeds.values())}
+        yield LEDGER_SQL.note_feeds, values
     payloads = notices(
         world.batch_id,
-        now,
-        world.balances_changed.values(),
+        world.now,
+        [balance.q for balance in world.balances_changed.values()],
         world.feeds,
         {key[0] for key in world.supplies_changed},
         fences=bool(world.fences_changed),
     )
     if payloads:
         yield OUTBOX_SQL.notify_stock, {"payloads": texts(payloads)}
+
+
+def _requests(world: World, answered: list[tuple[Request, Outcome]]) -> Write:
+    return (
+        SQL.add_requests,
+        {
+            "keys": "{" + ",".join([request.key for request, _ in answered]) + "}",
+            "hashes": blobs([request.body_hash for request, _ in answered]),
+            "statuses": ints([outcome.status for _, outcome in answered]),
+            "answers": blobs([outcome.body for _, outcome in answered]),
+            "correlation_ids": texts([r.command.correlation_id for r, _ in answered]),
+            "now": world.now,
+        },
+    )
 
 
 def _movements(world: World) -> Iterable[Write]:
@@ -125,14 +166,7 @@ def _movements(world: World) -> Iterable[Write]:
     yield LEDGER_SQL.keep_batch, values
 
 
-def _balances(world: World) -> Iterable[Write]:
-    changed = world.balances_changed.values()
-    stored = [balance for balance in changed if balance.stored]
-    added = [balance for balance in changed if not balance.stored]
-    if stored:
-        yield LEDGER_SQL.write_balances, _balance_columns(stored, world.batch_id)
-    if added:
-        yield LEDGER_SQL.add_balances, _balance_columns(added, world.batch_id)
+def _anchors(world: World) -> Iterable[Write]:
     available = [(*k[:2], at) for k, at in world.anchors_changed.items() if k[2] == AVAILABLE]
     others = [(*k, at) for k, at in world.anchors_changed.items() if k[2] != AVAILABLE]
     if available:
@@ -154,17 +188,13 @@ def _balances(world: World) -> Iterable[Write]:
         )
 
 
-def _balance_columns(balances: list[Balance], batch_id: int) -> dict[str, Any]:
-    states = list(zip(*[balance.q for balance in balances], strict=True))
-    names = ("available", "allocated", "picked", "quarantined", "in_transit", "on_order",
-             "reserved", "backordered")  # fmt: skip
-    return {
-        "items": ints([balance.item_id for balance in balances]),
-        "locations": ints([balance.location_id for balance in balances]),
-        **{name: ints(column) for name, column in zip(names, states[1:], strict=True)},
-        "safety_stock": ints([balance.safety_stock for balance in balances]),
-        "batch_id": batch_id,
-    }
+def _balance_columns(rows: list[list[Any]], batch_id: int) -> dict[str, Any]:
+    columns = zip(*[row[:COUNTED_AT] for row in rows], strict=True)
+    names = ("items", "available", "allocated", "picked", "quarantined", "in_transit", "on_order",
+             "reserved", "backordered", "safety_stock", "locations")  # fmt: skip
+    values: dict[str, Any] = dict(zip(names, map(ints, columns), strict=True))
+    values["batch_id"] = batch_id
+    return values
 
 
 def _promises(world: World) -> Iterable[Write]:
@@ -242,9 +272,6 @@ def _facts(world: World) -> Iterable[Write]:
                 "moments": moments([supply.expected_at for supply in supplies]),
             },
         )
-    if world.feeds:
-        values = {"locations": ints(world.feeds), "moments": moments(world.feeds.values())}
-        yield LEDGER_SQL.note_feeds, values
 
 
 def _fulfilments(world: World) -> Write:

@@ -5,9 +5,9 @@ balance: item, location, the eight states in account order, safety stock; `feed 
 for each location heard from. Fences and supply have payloads of their own.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Any
 
 from stockbridge.kernel.clock import microseconds
 
@@ -15,28 +15,19 @@ PAYLOAD_BYTES_MAX = 7_900
 """PostgreSQL refuses payloads of 8,000 bytes and more."""
 
 
-class ChangedBalance(Protocol):
-    """What a notice says of a balance; `q` holds the eight states from index 1."""
-
-    item_id: int
-    location_id: int
-    q: list[int]
-    safety_stock: int
-
-
 def notices(
     batch_id: int,
     now: datetime,
-    balances: Iterable[ChangedBalance],
+    balances: Iterable[Sequence[Any]],
     feeds: Mapping[int, datetime],
     supply_items: Iterable[int],
     *,
     fences: bool,
 ) -> list[str]:
-    """The payloads of a batch, in order."""
+    """The payloads of a batch, in order; a balance is item, eight states, safety, location."""
     lines = [
-        f"{b.item_id} {b.location_id} {' '.join(map(str, b.q[1:]))} {b.safety_stock}"
-        for b in balances
+        f"{q[0]} {q[10]} {q[1]} {q[2]} {q[3]} {q[4]} {q[5]} {q[6]} {q[7]} {q[8]} {q[9]}"
+        for q in balances
     ]
     lines += [f"feed {place} {microseconds(at)}" for place, at in feeds.items()]
     payloads = _packed(f"{batch_id} {microseconds(now)}", "\n", lines)

@@ -13,8 +13,10 @@ def ints(values: Iterable[int]) -> str:
     return "{" + ",".join(map(str, values)) + "}"
 
 
-def ints_or_null(values: Iterable[int | None]) -> str:
-    """`{1,NULL,3}`."""
+def ints_or_null(values: Sequence[int | None]) -> str:
+    """`{1,NULL,3}`; `{}` when all are NULL, which unnest pads."""
+    if values.count(None) == len(values):
+        return "{}"
     return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
 
 
@@ -29,9 +31,9 @@ def texts(values: Sequence[str]) -> str:
 
 
 def texts_or_null(values: Sequence[str | None]) -> str:
-    """`{"a",NULL}`, escaped where needed."""
-    if not any(value is None for value in values):
-        return texts([value for value in values if value is not None])
+    """`{"a",NULL}`, escaped where needed; `{}` when all are NULL, which unnest pads."""
+    if values.count(None) == len(values):
+        return "{}"
     return "{" + ",".join([_quoted(value) for value in values]) + "}"
 
 

@@ -1,11 +1,12 @@
 """Facts of goods coming in, going out, moving between locations and coming back."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from stockbridge.contracts.commands import ReportShipment
 from stockbridge.domain.fulfilment.rules import reached, steps
 from stockbridge.domain.ledger.facts import FactLine, FactSpec, Posting
 from stockbridge.domain.ledger.handlers import draw_supply, supply_key
+from stockbridge.domain.masters.model import Catalog
 from stockbridge.domain.reservations.rules import internal_id, keep_promises
 from stockbridge.domain.world.model import ExceptionCase, FulfilmentLine, Supply
 from stockbridge.domain.world.needs import Needs
@@ -29,9 +30,6 @@ from stockbridge.kernel.accounts import (
     TRANSFER_RECEIVE,
     TRANSFER_SHIP,
 )
-
-if TYPE_CHECKING:
-    from stockbridge.domain.masters.cache import Masters
 
 STAGE_KINDS = {"allocated": ALLOCATE, "picked": PICK, "packed": PICK, "shipped": SHIP}
 
@@ -69,7 +67,7 @@ def _shipment_names(body: ReportShipment, needs: Needs) -> None:
 
 
 def _shipment_rows(
-    body: ReportShipment, _lines: list[FactLine], masters: "Masters", needs: Needs
+    body: ReportShipment, _lines: list[FactLine], masters: Catalog, needs: Needs
 ) -> None:
     if body.reservation is not None or body.document is not None:
         needs.all_locations = True
@@ -123,9 +121,7 @@ def _book_stage(posting: Posting, fact: FactLine) -> dict[str, Any]:
     return {"promised": bound - left}
 
 
-def _progress(
-    world: World, posting: Posting, fact: FactLine, location_id: int
-) -> FulfilmentLine:
+def _progress(world: World, posting: Posting, fact: FactLine, location_id: int) -> FulfilmentLine:
     item_id = fact.line.item.item_id
     key = (posting.document_number, fact.line.name, item_id, location_id)
     progress = world.fulfilment.get(key)

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from psycopg import Connection
 
-from stockbridge.domain.ledger.digest import batch_digest, microseconds, texts
+from stockbridge.domain.ledger.digest import batch_digest, texts
 from stockbridge.kernel.accounts import (
     ACCOUNT_NAMES,
     ADJUSTMENT,
@@ -23,6 +23,7 @@ from stockbridge.kernel.accounts import (
     PICKED,
     QUARANTINED,
 )
+from stockbridge.kernel.clock import microseconds
 from stockbridge.store.sql import load
 
 SQL = load(__package__)

@@ -7,10 +7,10 @@ one new line books. Everything else (units, duplicates, conflicts, exceptions, f
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from stockbridge.domain.ledger.rules import check_balance, conflict, fact_key, record
-from stockbridge.domain.masters.model import Location
+from stockbridge.domain.masters.model import Catalog, Location
 from stockbridge.domain.world.command import Command, Decision
 from stockbridge.domain.world.model import Fact, Movement
 from stockbridge.domain.world.needs import Needs
@@ -23,9 +23,6 @@ from stockbridge.domain.world.resolve import (
 )
 from stockbridge.domain.world.world import World
 from stockbridge.kernel.errors import Refusal
-
-if TYPE_CHECKING:
-    from stockbridge.domain.masters.cache import Masters
 
 FUTURE_MAX = timedelta(days=1)
 """How far ahead of our clock a source's clock may be before its fact is refused as a mistake."""
@@ -43,7 +40,7 @@ class Posting:
     occurred_at: datetime
 
     @property
-    def body(self) -> Any:  # noqa: ANN401 - each kind of fact has its own shape
+    def body(self) -> Any:
         """The request."""
         return self.command.body
 
@@ -103,8 +100,8 @@ class FactLine(NamedTuple):
 class FactSpec(NamedTuple):
     """What makes a kind of fact. Functions take the request body (and, for `book`, the posting).
 
-    `document_type`, `kind` and `number` name the document; `places` its location codes, the first being the one
-    that reports; `parts` are further parts of a line's business key; `book` books one new line
+    `document_type`, `kind` and `number` name the document; `places` its location codes, the
+    first being the one that reports; `parts` are further parts of a line's business key; `book` books one new line
     and may return extra fields of its answer; `check` may refuse the whole document beforehand.
     """
 
@@ -117,18 +114,18 @@ class FactSpec(NamedTuple):
     check: Callable[[World, Any], Refusal | None] = lambda _world, _body: None
     explode_kits: bool = False
     more_names: Callable[[Any, Needs], None] = lambda _body, _needs: None
-    more_rows: Callable[[Any, list[FactLine], "Masters", Needs], None] = (
+    more_rows: Callable[[Any, list[FactLine], Catalog, Needs], None] = (
         lambda _body, _lines, _masters, _needs: None
     )
 
 
-def fact_names(spec: FactSpec, body: Any, needs: Needs) -> None:  # noqa: ANN401
+def fact_names(spec: FactSpec, body: Any, needs: Needs) -> None:
     """Collect the items a document names."""
     need_items(body.lines, needs)
     spec.more_names(body, needs)
 
 
-def fact_rows(spec: FactSpec, body: Any, masters: "Masters", needs: Needs) -> None:  # noqa: ANN401
+def fact_rows(spec: FactSpec, body: Any, masters: Catalog, needs: Needs) -> None:
     """Collect the rows a document's lines touch."""
     lines = _fact_lines(spec, body, masters)
     if isinstance(lines, Refusal):
@@ -186,13 +183,13 @@ def _open(spec: FactSpec, command: Command, world: World) -> Posting | Refusal:
         detail = f"occurred_at {occurred_at.isoformat()} is more than a day ahead of our clock"
         error = row_error(0, "occurred_at", "occurred_in_future", detail)
         return Refusal("occurred_in_future", detail, 422, [error])
-    return Posting(
-        world, command, spec.document_type(body), spec.number(body), places, occurred_at
-    )
+    return Posting(world, command, spec.document_type(body), spec.number(body), places, occurred_at)
 
 
 def _fact_lines(
-    spec: FactSpec, body: Any, masters: "Masters"  # noqa: ANN401
+    spec: FactSpec,
+    body: Any,
+    masters: Catalog,
 ) -> list[FactLine] | Refusal:
     lines = resolve_lines(masters, body.lines, explode_kits=spec.explode_kits)
     if isinstance(lines, Refusal):
@@ -208,10 +205,10 @@ def _fact_lines(
         FactLine(
             fact_key(
                 kind, number, line.name, line.item.item_id, *place_ids,
-                *spec.parts(body, body.lines[line.index]),
+                *spec.parts(body, body.lines[line.row]),
             ),
             line,
-            body.lines[line.index],
+            body.lines[line.row],
         )
         for line in lines
     ]  # fmt: skip
@@ -236,5 +233,3 @@ def _book_line(spec: FactSpec, posting: Posting, fact: FactLine) -> dict[str, An
         return {**answer, "outcome": "duplicate"}
     world.open_exceptions([conflict(report, known, command.correlation_id)])
     return {**answer, "outcome": "conflict", "booked_quantity": known.quantity}
-
-

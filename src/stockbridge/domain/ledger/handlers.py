@@ -1,10 +1,11 @@
 """Facts about stock itself (counts, adjustments, state changes, supply) and safety stock."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from stockbridge.contracts.commands import AdjustStock, ReportCount, SetSafetyStock
 from stockbridge.domain.ledger.facts import FactLine, FactSpec, Posting
 from stockbridge.domain.ledger.rules import book_count
+from stockbridge.domain.masters.model import Catalog
 from stockbridge.domain.world.command import Command, Decision
 from stockbridge.domain.world.model import Supply
 from stockbridge.domain.world.needs import Needs
@@ -27,9 +28,6 @@ from stockbridge.kernel.accounts import (
 )
 from stockbridge.kernel.errors import Refusal
 
-if TYPE_CHECKING:
-    from stockbridge.domain.masters.cache import Masters
-
 
 # Counts ---------------------------------------------------------------------------------------
 def _book_count(posting: Posting, fact: FactLine) -> dict[str, Any]:
@@ -38,9 +36,7 @@ def _book_count(posting: Posting, fact: FactLine) -> dict[str, Any]:
     return {"difference": book_count(posting.world, like, account, fact.line.units)}
 
 
-def _count_rows(
-    body: ReportCount, lines: list[FactLine], masters: "Masters", needs: Needs
-) -> None:
+def _count_rows(body: ReportCount, lines: list[FactLine], masters: Catalog, needs: Needs) -> None:
     if body.occurred_at is None:
         return
     location_id = masters.locations[body.location].location_id
@@ -115,7 +111,9 @@ STATE_SPEC = FactSpec(
 
 
 # Supply ---------------------------------------------------------------------------------------
-def supply_key(posting: Posting, fact: FactLine, account: int) -> tuple[int, int, str, str, str, int]:
+def supply_key(
+    posting: Posting, fact: FactLine, account: int
+) -> tuple[int, int, str, str, str, int]:
     """Key of the open pipeline row of a document line at the receiving location."""
     item_id, place = fact.line.item.item_id, posting.places[-1].location_id
     number, name = posting.document_number, fact.line.name
@@ -165,7 +163,7 @@ def safety_names(body: SetSafetyStock, needs: Needs) -> None:
     needs.skus.update(line.sku for line in body.lines)
 
 
-def safety_rows(body: SetSafetyStock, masters: "Masters", needs: Needs) -> None:
+def safety_rows(body: SetSafetyStock, masters: Catalog, needs: Needs) -> None:
     """The balances that carry it."""
     for line in body.lines:
         if line.sku in masters.items and line.location in masters.locations:
@@ -194,5 +192,3 @@ def decide_safety(command: Command, world: World) -> Decision:
         balance.safety_stock = line.quantity
         world.balances_changed[place] = balance
     return 200, {"lines": len(body.lines)}
-
-

@@ -5,8 +5,8 @@ SELECT nextval('batch_id_seq'), clock_timestamp(),
 
 -- name: read_balances
 -- Reads the balances of the items at the locations; every location when none is given.
-SELECT b.item_id, b.location_id, b.available, b.allocated, b.picked, b.quarantined,
-       b.in_transit, b.on_order, b.reserved, b.backordered, b.safety_stock, b.counted_at
+SELECT b.item_id, b.available, b.allocated, b.picked, b.quarantined, b.in_transit, b.on_order,
+       b.reserved, b.backordered, b.safety_stock, b.location_id, b.counted_at, b.batch_id
 FROM unnest(%(items)s::bigint[]) AS wanted (item_id)
 JOIN balance b USING (item_id)
 WHERE %(locations)s::bigint[] IS NULL OR b.location_id = ANY (%(locations)s::bigint[]);
@@ -88,6 +88,31 @@ FROM unnest(%(items)s::bigint[], %(locations)s::bigint[], %(available)s::bigint[
      AS n (item_id, location_id, available, allocated, picked, quarantined, in_transit, on_order,
            reserved, backordered, safety_stock)
 WHERE b.item_id = n.item_id AND b.location_id = n.location_id;
+
+-- name: write_balances_unchanged
+-- Writes balances decided before locking; fails as a whole if a row or the masters changed since.
+WITH written AS (
+    UPDATE balance b
+    SET available = n.available, allocated = n.allocated, picked = n.picked,
+        quarantined = n.quarantined, in_transit = n.in_transit, on_order = n.on_order,
+        reserved = n.reserved, backordered = n.backordered, safety_stock = n.safety_stock,
+        batch_id = %(batch_id)s::bigint
+    FROM unnest(%(items)s::bigint[], %(locations)s::bigint[], %(available)s::bigint[],
+                %(allocated)s::bigint[], %(picked)s::bigint[], %(quarantined)s::bigint[],
+                %(in_transit)s::bigint[], %(on_order)s::bigint[], %(reserved)s::bigint[],
+                %(backordered)s::bigint[], %(safety_stock)s::bigint[], %(versions)s::bigint[])
+         AS n (item_id, location_id, available, allocated, picked, quarantined, in_transit,
+               on_order, reserved, backordered, safety_stock, version)
+    WHERE b.item_id = n.item_id AND b.location_id = n.location_id AND b.batch_id = n.version
+    RETURNING 1
+)
+SELECT require_unchanged(
+    (SELECT count(*) FROM written) = %(expected)s::bigint
+    AND (SELECT epoch FROM masters_epoch) = %(epoch)s::bigint);
+
+-- name: next_batches
+-- Numbers batches ahead of time.
+SELECT nextval('batch_id_seq') FROM generate_series(1, %(count)s::bigint);
 
 -- name: add_balances
 -- Writes balances of pairs that had none.

@@ -51,7 +51,7 @@ def book_count(world: World, movement_like: Movement, account: int, counted: int
     if anchor is not None and counted_at < anchor:
         return 0
     target = counted + _moved_after(world, key, counted_at)
-    difference = target - world.balance(item_id, location_id).q[account]
+    difference: int = target - world.balance(item_id, location_id).q[account]
     if anchor is not None and counted_at == anchor and difference > 0:
         return 0
     world.put_anchor(key, counted_at)

@@ -10,7 +10,15 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
-from stockbridge.domain.masters.model import Channel, Item, Location, Policy, ReasonCode, System
+from stockbridge.domain.masters.model import (
+    Catalog,
+    Channel,
+    Item,
+    Location,
+    Policy,
+    ReasonCode,
+    System,
+)
 from stockbridge.store.sql import load
 
 SQL = load(__package__)
@@ -20,21 +28,11 @@ ITEMS_MAX = 500_000
 Versions = dict[int, dict[int | None, list[Policy]]]
 
 
-class Masters:
+class Masters(Catalog):
     """One process's copy of the masters; not safe to reload and fetch at the same time."""
 
     def __init__(self, items_max: int = ITEMS_MAX) -> None:
-        self.epoch = 0
-        self.channels: dict[str, Channel] = {}
-        self.channels_by_id: dict[int, Channel] = {}
-        self.locations: dict[str, Location] = {}
-        self.locations_by_id: dict[int, Location] = {}
-        self.reason_codes: dict[str, ReasonCode] = {}
-        self.systems: dict[str, System] = {}
-        self.has_fences = False
-        self.items: dict[str, Item] = {}
-        self.items_by_id: dict[int, Item] = {}
-        self.aliases: dict[tuple[str, str], int] = {}
+        super().__init__()
         self._items_max = items_max
 
     async def reload(self, conn: AsyncConnection[Any]) -> None:

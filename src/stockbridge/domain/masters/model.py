@@ -135,3 +135,20 @@ def _in_force(versions: tuple[Policy, ...] | None, moment: datetime) -> Policy |
         if policy.effective_from is None or policy.effective_from <= moment:
             return policy
     return None
+
+
+class Catalog:
+    """The masters by code and by id, as rules look them up; filled from the store by the cache."""
+
+    def __init__(self) -> None:
+        self.epoch = 0
+        self.channels: dict[str, Channel] = {}
+        self.channels_by_id: dict[int, Channel] = {}
+        self.locations: dict[str, Location] = {}
+        self.locations_by_id: dict[int, Location] = {}
+        self.reason_codes: dict[str, ReasonCode] = {}
+        self.systems: dict[str, System] = {}
+        self.has_fences = False
+        self.items: dict[str, Item] = {}
+        self.items_by_id: dict[int, Item] = {}
+        self.aliases: dict[tuple[str, str], int] = {}

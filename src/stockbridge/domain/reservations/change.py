@@ -70,8 +70,8 @@ def _plan_decrease(
 ) -> None:
     """Backorders go first, then the sources chosen last."""
     part, each = line.parts[0]
-    leading = [h for h in holds if h.item_id == part]
-    for first in sorted(reversed(leading), key=lambda h: h.account != BACKORDERED):
+    leading = [h for h in reversed(holds) if h.item_id == part]
+    for first in sorted(leading, key=lambda h: h.account != BACKORDERED):
         units = min(surplus, first.quantity // each)
         if not units:
             continue

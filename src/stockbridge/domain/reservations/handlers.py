@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from stockbridge.contracts.commands import (
     ChangeReservation,
@@ -13,7 +13,7 @@ from stockbridge.contracts.commands import (
     ReserveStock,
     SetFences,
 )
-from stockbridge.domain.masters.model import Channel, Policy
+from stockbridge.domain.masters.model import Catalog, Channel, Policy
 from stockbridge.domain.reservations.answers import reservation_answer
 from stockbridge.domain.reservations.change import apply_change, plan_change
 from stockbridge.domain.reservations.rules import (
@@ -39,9 +39,6 @@ from stockbridge.domain.world.world import World
 from stockbridge.kernel.accounts import BACKORDERED, RESERVED
 from stockbridge.kernel.errors import Refusal
 
-if TYPE_CHECKING:
-    from stockbridge.domain.masters.cache import Masters
-
 
 # Reserve --------------------------------------------------------------------------------------
 def reserve_names(body: ReserveStock, needs: Needs) -> None:
@@ -50,7 +47,7 @@ def reserve_names(body: ReserveStock, needs: Needs) -> None:
         needs.skus.add(line.sku)
 
 
-def reserve_rows(body: ReserveStock, masters: "Masters", needs: Needs) -> None:
+def reserve_rows(body: ReserveStock, masters: Catalog, needs: Needs) -> None:
     """The balances at the channel's locations, and those named."""
     channel = masters.channels.get(body.channel)
     if channel is None:
@@ -172,11 +169,15 @@ def _units_by_line(takes: list[Take]) -> dict[int, int]:
 def _promise_takes(
     world: World, reservation: Reservation, takes: list[Take], correlation_id: str
 ) -> None:
-    lines = {line.line_no: line for line in reservation.lines}
-    for take in takes:
-        for item_id, each in lines[take.line_no].parts:
-            units = take.units * each
-            _add_hold(world, reservation, take, item_id, RESERVED, units, correlation_id)
+    lines, number, channel_id = (
+        reservation.lines,
+        reservation.reservation_id,
+        reservation.channel_id,
+    )
+    for line_no, location_id, units in takes:
+        for item_id, each in lines[line_no - 1].parts:
+            hold = Hold(number, line_no, item_id, location_id, RESERVED, units * each)
+            promise(world, hold, channel_id, correlation_id)
 
 
 def _backorder(
@@ -187,33 +188,13 @@ def _backorder(
     taken: dict[int, int],
     correlation_id: str,
 ) -> None:
+    number, channel_id = reservation.reservation_id, channel.channel_id
     for line in short:
         missing = line.units - taken.get(line.line_no, 0)
         place = line.location_id if line.location_id is not None else channel.sources[0]
-        take = Take(line.line_no, place, missing)
         for item_id, each in line.parts:
-            units = missing * each
-            _add_hold(world, reservation, take, item_id, BACKORDERED, units, correlation_id)
-
-
-def _add_hold(  # noqa: PLR0913 - a hold has this many parts
-    world: World,
-    reservation: Reservation,
-    take: Take,
-    item_id: int,
-    account: int,
-    units: int,
-    correlation_id: str,
-) -> None:
-    """A new hold, or more on the one of the same place."""
-    hold = Hold(
-        reservation.reservation_id, take.line_no, item_id, take.location_id, account, units
-    )
-    same = world.holds.get(reservation.reservation_id, {}).get(hold.key)
-    promise(world, hold, reservation.channel_id, correlation_id)
-    if same is not None:
-        hold.quantity += same.quantity
-        hold.fenced += same.fenced
+            hold = Hold(number, line.line_no, item_id, place, BACKORDERED, missing * each)
+            promise(world, hold, channel_id, correlation_id)
 
 
 def _insufficient(short: list[ReservationLine], taken: dict[int, int]) -> Refusal:
@@ -228,13 +209,13 @@ def _insufficient(short: list[ReservationLine], taken: dict[int, int]) -> Refusa
 
 
 # Change, confirm, release, expire -------------------------------------------------------------
-def reservation_names(body: Any, needs: Needs) -> None:  # noqa: ANN401 - four shapes
+def reservation_names(body: Any, needs: Needs) -> None:
     """The reservation named."""
     needs.reservations.add(internal_id(body.reservation))
     needs.all_locations = True
 
 
-def reservation_rows(_body: Any, masters: "Masters", needs: Needs) -> None:  # noqa: ANN401
+def reservation_rows(_body: Any, masters: Catalog, needs: Needs) -> None:
     """Its items are added by the engine from its lines and holds."""
     needs.fences = needs.fences or masters.has_fences
 
@@ -329,7 +310,7 @@ def fence_names(body: SetFences, needs: Needs) -> None:
     needs.skus.update(line.sku for line in body.lines)
 
 
-def fence_rows(body: SetFences, masters: "Masters", needs: Needs) -> None:
+def fence_rows(body: SetFences, masters: Catalog, needs: Needs) -> None:
     """Their balances and fences."""
     needs.fences = True
     for line in body.lines:

@@ -1,7 +1,7 @@
 """Promises on the working set: take, give back, use up. Every change is a ledger movement."""
 
 from stockbridge.domain.masters.model import Channel, Policy
-from stockbridge.domain.world.model import Hold, Movement
+from stockbridge.domain.world.model import SAFETY, Hold, Movement
 from stockbridge.domain.world.world import World
 from stockbridge.kernel.accounts import (
     AVAILABLE,
@@ -25,27 +25,43 @@ def promisable(world: World, channel: Channel, policy: Policy, place: tuple[int,
     if balance is None:
         return 0
     q = balance.q
-    units = q[AVAILABLE] - q[RESERVED] - (balance.safety_stock or policy.safety_stock)
+    units: int = q[AVAILABLE] - q[RESERVED] - (q[SAFETY] or policy.safety_stock)
     if world.fences:
         units -= world.fenced_by_others(place, channel.channel_id)
         if policy.kind == "ring_fenced":
             units = min(units, world.fence_of(place, channel.channel_id))
     elif policy.kind == "ring_fenced":
         return 0
-    return units if units > 0 else 0
+    return max(0, units)
 
 
 def promise(world: World, hold: Hold, channel_id: int, correlation_id: str) -> None:
-    """Keep a new hold, drawing on the channel's own fence first."""
-    if hold.account == RESERVED and world.fences:
-        place = (hold.item_id, hold.location_id)
-        fence = world.fence_of(place, channel_id)
-        if fence:
-            hold.fenced = min(hold.quantity, fence)
-            world.set_fence(place, channel_id, fence - hold.fenced)
-    world.put_hold(hold)
-    kind = RESERVE if hold.account == RESERVED else BACKORDER
-    _post(world, hold, kind, (DEMAND, hold.account), hold.quantity, correlation_id)
+    """Keep a new hold, drawing on the channel's own fence first; the same place twice adds up."""
+    units, reserved = hold.quantity, hold.account == RESERVED
+    if reserved and world.fences:
+        _draw_fence(world, hold, channel_id)
+    key = hold.key
+    mine = world.holds.setdefault(hold.reservation_id, {})
+    same = mine.get(key)
+    if same is not None:
+        hold.quantity += same.quantity
+        hold.fenced += same.fenced
+    mine[key] = world.holds_changed[key] = hold
+    world.post(
+        Movement(
+            RESERVE if reserved else BACKORDER, hold.item_id, hold.location_id, DEMAND,
+            hold.account, units, world.now, "reservation", public_id(hold.reservation_id),
+            str(hold.line_no), correlation_id,
+        )
+    )  # fmt: skip
+
+
+def _draw_fence(world: World, hold: Hold, channel_id: int) -> None:
+    place = (hold.item_id, hold.location_id)
+    fence = world.fence_of(place, channel_id)
+    if fence:
+        hold.fenced = min(hold.quantity, fence)
+        world.set_fence(place, channel_id, fence - hold.fenced)
 
 
 def give_back(world: World, hold: Hold, units: int, channel_id: int, correlation_id: str) -> None:
@@ -125,19 +141,13 @@ def percent_shares(
 
 
 def _lower(world: World, hold: Hold, units: int, correlation_id: str) -> None:
-    kind = UNRESERVE if hold.account == RESERVED else UNBACKORDER
     hold.quantity -= units
     world.put_hold(hold)
-    _post(world, hold, kind, (hold.account, DEMAND), units, correlation_id)
-
-
-def _post(
-    world: World, hold: Hold, kind: int, accounts: tuple[int, int], units: int, correlation_id: str
-) -> None:
     world.post(
         Movement(
-            kind, hold.item_id, hold.location_id, accounts[0], accounts[1], units, world.now,
-            "reservation", public_id(hold.reservation_id), str(hold.line_no), correlation_id,
+            UNRESERVE if hold.account == RESERVED else UNBACKORDER, hold.item_id,
+            hold.location_id, hold.account, DEMAND, units, world.now, "reservation",
+            public_id(hold.reservation_id), str(hold.line_no), correlation_id,
         )
     )  # fmt: skip
 
@@ -150,4 +160,3 @@ def public_id(reservation_id: int) -> str:
 def internal_id(public: str) -> int:
     """The id of a well-formed public one."""
     return int(public[4:], 16)
-

@@ -55,8 +55,7 @@ class Pool:
                 left = limit
             if left < each:
                 return 0
-            if left // each < most:
-                most = left // each
+            most = min(most, left // each)
         return most
 
     def take(self, demand: Demand, location_id: int, units: int) -> None:
@@ -71,10 +70,14 @@ class Pool:
 def source(
     demands: Sequence[Demand], new_pool: Callable[[], Pool], *, fewest_splits: bool
 ) -> list[Take]:
-    """Takes for as much of every demand as can be had; kits first, since they are harder to fill."""
-    ordered = sorted(demands, key=lambda d: len(d.parts) < 2) if len(demands) > 1 else demands
+    """Takes for as much of every demand as can be had; kits first, they are harder to fill."""
+    ordered = sorted(demands, key=_is_plain) if len(demands) > 1 else demands
     chosen = _fewest(ordered, new_pool) if fewest_splits else None
     return _walk(ordered, new_pool(), chosen)
+
+
+def _is_plain(demand: Demand) -> bool:
+    return len(demand.parts) == 1
 
 
 def _walk(demands: Sequence[Demand], pool: Pool, chosen: tuple[int, ...] | None) -> list[Take]:

@@ -1,35 +1,56 @@
 """The rows a batch works on. Plain mutable records: rules change them, the engine writes them."""
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from stockbridge.kernel.accounts import AVAILABLE, BACKORDERED, RESERVED
+from stockbridge.kernel.accounts import AVAILABLE, RESERVED
+
+SAFETY = 9
+LOCATION = 10
+COUNTED_AT = 11
+VERSION = 12
 
 
 class Balance:
-    """One (item, location). `q[account]` is the quantity in base units; index 0 is unused."""
+    """One (item, location), as the row was read, in a list for speed.
 
-    __slots__ = ("item_id", "location_id", "q", "safety_stock", "stored")
+    `q[account]` for accounts 1 to 8 is the quantity in base units; 0 is the item id, SAFETY,
+    LOCATION, COUNTED_AT follow; VERSION is the batch that wrote the row, None for a new row.
+    """
 
-    def __init__(
-        self,
-        item_id: int,
-        location_id: int,
-        q: list[int] | None = None,
-        safety_stock: int = 0,
-        *,
-        stored: bool = False,
-    ) -> None:
-        self.item_id = item_id
-        self.location_id = location_id
-        self.q = q or [0] * (BACKORDERED + 1)
-        self.safety_stock = safety_stock
-        self.stored = stored
+    __slots__ = ("q",)
+
+    def __init__(self, q: list[Any]) -> None:
+        self.q = q
+
+    @classmethod
+    def empty(cls, item_id: int, location_id: int) -> "Balance":
+        """A pair that has no row yet."""
+        return cls([item_id, 0, 0, 0, 0, 0, 0, 0, 0, 0, location_id, None, None])
+
+    @property
+    def item_id(self) -> int:
+        """The item."""
+        return int(self.q[0])
+
+    @property
+    def location_id(self) -> int:
+        """The location."""
+        return int(self.q[LOCATION])
+
+    @property
+    def safety_stock(self) -> int:
+        """Units never promised here."""
+        return int(self.q[SAFETY])
+
+    @safety_stock.setter
+    def safety_stock(self, units: int) -> None:
+        self.q[SAFETY] = units
 
     @property
     def free(self) -> int:
-        """Available minus reserved: what is bound to nobody; negative when facts overtook promises."""
-        return self.q[AVAILABLE] - self.q[RESERVED]
+        """Available minus reserved: bound to nobody; negative when facts overtook promises."""
+        return int(self.q[AVAILABLE] - self.q[RESERVED])
 
 
 class Movement(NamedTuple):
@@ -53,7 +74,7 @@ class Movement(NamedTuple):
 
 
 class Hold:
-    """Open promised quantity of a reservation line at a location; account reserved or backordered."""
+    """Open promised quantity of a reservation line at a location, reserved or backordered."""
 
     __slots__ = (
         "account", "fenced", "item_id", "line_no", "location_id", "quantity", "reservation_id",
@@ -207,4 +228,3 @@ class Supply(NamedTuple):
 
     quantity: int
     expected_at: datetime | None
-

@@ -1,16 +1,13 @@
-"""From names in a request to items, locations, channels and base units, or the list of what is wrong."""
+"""From names in a request to items, places and base units, or the list of what is wrong."""
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from stockbridge.contracts.base import ItemLine
-from stockbridge.domain.masters.model import Channel, Item, Location
+from stockbridge.domain.masters.model import Catalog, Channel, Item, Location
+from stockbridge.domain.world.needs import Needs
 from stockbridge.kernel.errors import Refusal
 from stockbridge.kernel.quantity import QUANTITY_MAX, to_base
-
-if TYPE_CHECKING:
-    from stockbridge.domain.masters.cache import Masters
-    from stockbridge.domain.world.needs import Needs
 
 RowError = dict[str, Any]
 
@@ -21,7 +18,7 @@ class ResolvedLine(NamedTuple):
     item: Item
     units: int
     name: str
-    index: int
+    row: int
 
 
 def row_error(index: int, field: str, code: str, detail: str) -> RowError:
@@ -29,7 +26,7 @@ def row_error(index: int, field: str, code: str, detail: str) -> RowError:
     return {"index": index, "field": field, "code": code, "detail": detail}
 
 
-def need_items(lines: Iterable[ItemLine], needs: "Needs") -> None:
+def need_items(lines: Iterable[ItemLine], needs: Needs) -> None:
     """Collect the names of the lines' items."""
     for line in lines:
         if line.sku is not None:
@@ -38,7 +35,7 @@ def need_items(lines: Iterable[ItemLine], needs: "Needs") -> None:
             needs.aliases.add((line.namespace, line.alias))
 
 
-def find_item(masters: "Masters", line: ItemLine) -> Item | None:
+def find_item(masters: Catalog, line: ItemLine) -> Item | None:
     """The item a line names, if known."""
     if line.sku is not None:
         return masters.items.get(line.sku)
@@ -65,7 +62,7 @@ def units_of(item: Item, quantity: int, uom: str | None) -> int | RowError:
 
 
 def resolve_lines(
-    masters: "Masters", lines: Sequence[Any], *, explode_kits: bool
+    masters: Catalog, lines: Sequence[Any], *, explode_kits: bool
 ) -> list[ResolvedLine] | Refusal:
     """Items and base units of fact lines; kits become their components or are refused."""
     found: list[ResolvedLine] = []
@@ -100,16 +97,18 @@ def rows_refused(errors: list[RowError]) -> Refusal:
     return Refusal(code, detail, 422, errors)
 
 
-def find_location(masters: "Masters", code: str, field: str = "location") -> Location | Refusal:
+def find_location(masters: Catalog, code: str, field: str = "location") -> Location | Refusal:
     """The location, or a refusal that names it."""
     found = masters.locations.get(code)
     if found is not None:
         return found
     detail = f"{field} {code} is not known; make it with PUT /v1/locations/{code}"
-    return Refusal("unknown_location", detail, 422, [row_error(0, field, "unknown_location", detail)])
+    return Refusal(
+        "unknown_location", detail, 422, [row_error(0, field, "unknown_location", detail)]
+    )
 
 
-def find_channel(masters: "Masters", code: str) -> Channel | Refusal:
+def find_channel(masters: Catalog, code: str) -> Channel | Refusal:
     """The channel, or a refusal that names it."""
     found = masters.channels.get(code)
     if found is not None:
@@ -143,9 +142,7 @@ def _line_name(line: ItemLine, item: Item, seen: dict[tuple[int, str], int]) -> 
     return item.sku if seen[key] == 1 else f"{item.sku}#{seen[key]}"
 
 
-def _parts(
-    masters: "Masters", item: Item, units: int, name: str, index: int
-) -> list[ResolvedLine]:
+def _parts(masters: Catalog, item: Item, units: int, name: str, index: int) -> list[ResolvedLine]:
     if not item.components:
         return [ResolvedLine(item, units, name, index)]
     return [

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING
 
+from stockbridge.domain.masters.model import Catalog
 from stockbridge.domain.world.model import (
     Balance,
     ExceptionCase,
@@ -16,9 +16,6 @@ from stockbridge.domain.world.model import (
     SupplyKey,
 )
 from stockbridge.kernel.accounts import BACKORDERED
-
-if TYPE_CHECKING:
-    from stockbridge.domain.masters.cache import Masters
 
 ID_BITS = 20
 """Rows a batch can number: ids are batch_id * 2**20 + n."""
@@ -36,7 +33,7 @@ class World:
     Nothing here is thread-safe or shared: one batch, one world.
     """
 
-    def __init__(self, batch_id: int, now: datetime, masters: "Masters") -> None:
+    def __init__(self, batch_id: int, now: datetime, masters: Catalog) -> None:
         self.batch_id = batch_id
         self.now = now
         self.masters = masters
@@ -75,18 +72,19 @@ class World:
         place = (item_id, location_id)
         found = self.balances.get(place)
         if found is None:
-            found = self.balances[place] = Balance(item_id, location_id)
+            found = self.balances[place] = Balance.empty(item_id, location_id)
         return found
 
     def post(self, movement: Movement) -> None:
         """Append the movement and move its quantity."""
         self.movements.append(movement)
-        balance = self.balance(movement.item_id, movement.location_id)
-        if movement.from_account <= BACKORDERED:
-            balance.q[movement.from_account] -= movement.quantity
-        if movement.to_account <= BACKORDERED:
-            balance.q[movement.to_account] += movement.quantity
-        self.balances_changed[(movement.item_id, movement.location_id)] = balance
+        _, item_id, location_id, from_account, to_account, quantity, *_ = movement
+        balance = self.balance(item_id, location_id)
+        if from_account <= BACKORDERED:
+            balance.q[from_account] -= quantity
+        if to_account <= BACKORDERED:
+            balance.q[to_account] += quantity
+        self.balances_changed[item_id, location_id] = balance
 
     def put_hold(self, hold: Hold) -> None:
         """Keep a new or changed hold; an empty one ends."""

@@ -1,6 +1,13 @@
 -- The spine: masters, ledger, balances, promises, facts, requests, access.
 -- Owning package of each table stands in its comment; only that package's .sql files write it.
 
+CREATE FUNCTION require_unchanged(unchanged boolean) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF unchanged IS DISTINCT FROM true THEN
+        RAISE EXCEPTION 'rows changed since they were read' USING ERRCODE = 'serialization_failure';
+    END IF;
+END $$;
+
 -- Masters (domain/masters) ---------------------------------------------------------------------
 CREATE TABLE masters_epoch (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
@@ -283,7 +290,6 @@ CREATE TABLE hold (
     PRIMARY KEY (reservation_id, line_no, item_id, location_id, account)
 ) WITH (fillfactor = 85);
 COMMENT ON TABLE hold IS 'domain/reservations: open promised quantity; account reserved or backordered; deleted when it ends';
-CREATE INDEX hold_item ON hold (item_id, location_id);
 
 -- Fulfilment (domain/fulfilment) ---------------------------------------------------------------
 CREATE TABLE fulfilment_line (
