@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+
 from stockbridge.app import App, first_key, running
 from stockbridge.kernel.settings import Settings
 from stockbridge.store.database import connect

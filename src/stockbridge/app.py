@@ -14,6 +14,7 @@ import psycopg
 import structlog
 from prometheus_client import CollectorRegistry, Gauge, Histogram
 
+from stockbridge.assurance.seal import seal_forever
 from stockbridge.dashboard.overview import Overview, style
 from stockbridge.engine import Engine
 from stockbridge.governance import keys
@@ -65,6 +66,7 @@ class App:
             self.tasks.append(await self.server.begin())
         if self.role != "api":
             self._run(sweep_forever(self.engine, self.pool), "sweeper")
+            self._run(seal_forever(self.pool), "sealer")
             self._run(_partitions_daily(self.dsn), "partitions")
 
     def _run(self, work: Coroutine[Any, Any, None], name: str) -> None:

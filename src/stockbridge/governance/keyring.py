@@ -81,6 +81,7 @@ class Keyring:
         conn = await connect(self._dsn, application_name="stockbridge keys")
         try:
             await conn.execute(SQL.listen_keys)
+            await conn.execute(SQL.listen_masters)
             await self._load(conn)
         except BaseException:
             await conn.close()
@@ -105,15 +106,19 @@ class Keyring:
     async def _follow(self, conn: Connection) -> None:
         while True:
             try:
-                # A quiet connection may be a dead one: reading again every few seconds tells.
-                async for _ in conn.notifies(timeout=_REREAD_SECONDS, stop_after=1):
-                    pass
-                await self._load(conn)
+                async with conn:
+                    await self._heed(conn)
             except (psycopg.Error, OSError) as error:
                 self.live = False
                 LOG.warning("keys: lost the database, asking it for every call", cause=str(error))
-                await conn.close()
-                conn = await self._again()
+            conn = await self._again()
+
+    async def _heed(self, conn: Connection) -> None:
+        while True:
+            # A quiet connection may be a dead one: reading again every few seconds tells.
+            async for _ in conn.notifies(timeout=_REREAD_SECONDS, stop_after=1):
+                pass
+            await self._load(conn)
 
     async def _again(self) -> Connection:
         while True:

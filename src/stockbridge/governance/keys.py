@@ -12,6 +12,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final
 
+import msgspec
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
@@ -49,6 +50,7 @@ class ApiKey:
     """A machine client. `channel` or `system` binds it: it sees and touches only its own.
 
     `channels` are the codes it may name: its channel, its system's channels, or None for all.
+    `locations` are those its system speaks for, or None for all.
     """
 
     key_id: str
@@ -59,6 +61,7 @@ class ApiKey:
     requests_per_minute: int = REQUESTS_PER_MINUTE
     expires_at: datetime | None = None
     channels: frozenset[str] | None = None
+    locations: frozenset[str] | None = None
 
     @property
     def bound(self) -> bool:
@@ -157,6 +160,13 @@ async def revoke(
     return None
 
 
+async def listed(conn: Connection) -> list[dict[str, Any]]:
+    """Every key as the API lists it, without secrets."""
+    everything = {"after": None, "limit": None}
+    rows = await (await conn.execute(SQL.keys_page, everything)).fetchall()
+    return [msgspec.json.decode(document) for _, document in rows]
+
+
 async def none_exists(conn: Connection) -> bool:
     """Whether this is a first start: no key was ever made."""
     row = await (await conn.execute(SQL.any_key)).fetchone()
@@ -165,7 +175,18 @@ async def none_exists(conn: Connection) -> bool:
 
 def from_row(row: tuple[Any, ...]) -> tuple[bytes, ApiKey]:
     """(digest, key) of a row of `live_keys`."""
-    key_id, name, secret_hash, scopes, channel, system, per_minute, expires_at, channels = row
-    own = None if channel is None and system is None else frozenset(channels)
-    key = ApiKey(key_id, name, frozenset(scopes), channel, system, per_minute, expires_at, own)
+    key_id, name, secret_hash, scopes, channel, system, per_minute, expires_at, *own = row
+    bound = channel is not None or system is not None
+    channels, locations = (frozenset(codes) if bound else None for codes in own)
+    key = ApiKey(
+        key_id,
+        name,
+        frozenset(scopes),
+        channel,
+        system,
+        per_minute,
+        expires_at,
+        channels,
+        locations,
+    )
     return bytes(secret_hash), key

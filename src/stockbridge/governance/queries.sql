@@ -23,19 +23,24 @@ RETURNING key_id;
 SELECT EXISTS (SELECT FROM api_key);
 
 -- name: live_keys
--- Reads every key that works now, with the channels that a bound one may name.
+-- Reads every key that works now, with the channels and locations that a bound one may name.
 SELECT k.key_id, k.name, k.secret_hash, k.scopes, k.channel, k.system, k.requests_per_minute,
        k.expires_at,
        ARRAY(
            SELECT c.code FROM channel c
            WHERE c.code = k.channel OR (k.channel IS NULL AND c.system = k.system)
-       )
+       ),
+       ARRAY(SELECT l.code FROM location l WHERE l.authority = k.system)
 FROM api_key k
 WHERE k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > %(now)s::timestamptz);
 
 -- name: listen_keys
 -- Asks for notices of changed keys.
 LISTEN stockbridge_keys;
+
+-- name: listen_masters
+-- Asks for notices of changed masters: what a bound key's own is depends on them.
+LISTEN stockbridge_masters;
 
 -- name: notify_keys
 -- Tells every process that a key changed.

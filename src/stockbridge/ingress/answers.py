@@ -240,23 +240,28 @@ class LinesChanged(msgspec.Struct):
     lines: int
 
 
+class MovementDocument(msgspec.Struct):
+    """The line of the business document behind a movement."""
+
+    type: str
+    number: str
+    line: str
+
+
 class Movement(msgspec.Struct):
     """One ledger entry: `quantity` base units left one account and entered another."""
 
-    id: str
-    kind: str
     sku: str
     location: str
-    from_account: str
-    to_account: str
+    movement_id: str
+    kind: str
+    giver: str = msgspec.field(name="from")
+    taker: str = msgspec.field(name="to")
     quantity: int
     occurred_at: datetime
     recorded_at: datetime
-    document_type: str
-    document_number: str
-    document_line: str
+    document: MovementDocument
     reason: str | None
-    unit_cost: str | None
     message_id: str | None
     correlation_id: str
     reverses: str | None

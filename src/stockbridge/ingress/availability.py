@@ -16,7 +16,7 @@ from stockbridge.contracts.availability import (
 from stockbridge.contracts.base import Code, Moment, Positive, Shape
 from stockbridge.ingress.call import Answer, Call, Route, answer_json
 from stockbridge.ingress.commands import own_channel
-from stockbridge.ingress.paging import Cursor, decode_cursor
+from stockbridge.ingress.paging import Cursor, decode_cursor, encode_cursor
 from stockbridge.kernel.errors import Refusal
 from stockbridge.views.explain import explain, history
 from stockbridge.views.stream import Change, Subscription
@@ -88,11 +88,21 @@ async def explain_availability(call: Call) -> Answer | Refusal:
     """Each term of the figure, and the movements and messages behind it."""
     asked: ExplainAsked = call.query
     barred = own_channel(call, asked.channel)
+    if barred is not None:
+        return barred
     after = decode_cursor(asked.cursor, number=True)
-    if barred is not None or isinstance(after, Refusal):
-        return barred or after  # type: ignore[return-value] # one of them is a refusal
+    if isinstance(after, Refusal):
+        return after
+    before = after if isinstance(after, int) else None
     async with call.hub.pool.connection() as conn:
-        found = await explain(conn, asked.channel, call.path["sku"])
+        found = await explain(
+            conn,
+            asked.channel,
+            call.path["sku"],
+            limit=asked.limit,
+            before=before,
+            cursor_of=encode_cursor,
+        )
     return found if isinstance(found, Refusal) else answer_json(found)
 
 

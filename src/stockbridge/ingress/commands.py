@@ -1,6 +1,9 @@
 """Hands a decoded body to the engine and gives its outcome back."""
 
+import msgspec
+
 from stockbridge.engine import Command
+from stockbridge.governance import audit
 from stockbridge.ingress.call import JSON, PROBLEM, Answer, Call, Headers
 from stockbridge.ingress.wire import replayed
 from stockbridge.kernel.errors import Refusal
@@ -15,6 +18,16 @@ def own_channel(call: Call, channel: str) -> Refusal | None:
         return None
     bound = key.channel or key.system
     return Refusal("channel_forbidden", f"key {key.key_id} is bound to {bound}, not {channel}", 403)
+
+
+def own_location(call: Call, location: str) -> Refusal | None:
+    """Refuse facts about a location that the caller's system does not speak for."""
+    key = call.key
+    if key.locations is None or location in key.locations:
+        return None
+    bound = f"system {key.system}" if key.system else f"channel {key.channel}"
+    detail = f"key {key.key_id} is bound to {bound}, which is not the authority of {location}"
+    return Refusal("location_forbidden", detail, 403)
 
 
 async def submit(call: Call, headers: Headers = ()) -> Answer:
@@ -35,6 +48,13 @@ async def submit(call: Call, headers: Headers = ()) -> Answer:
     )
 
 
-async def command(call: Call) -> Answer | Refusal:
-    """A route that is a command and nothing else."""
-    return await submit(call)
+async def change_master(call: Call) -> Answer | Refusal:
+    """A command that changes master data: what was put is kept in the audit, once."""
+    answer = await submit(call)
+    if answer.status < _FIRST_ERROR and not answer.headers:
+        verb, _, noun = call.route.name.partition("_")
+        act, subject = f"{noun}.{verb}", "/".join([noun, *call.path.values()])
+        detail = msgspec.to_builtins(call.body)
+        async with call.hub.pool.connection() as conn:
+            await audit.record(conn, call.key.key_id, act, subject, detail, call.correlation_id)
+    return answer

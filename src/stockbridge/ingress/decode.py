@@ -36,7 +36,8 @@ def decode_body(
             pass
         else:
             return _moments_checked(body)
-    data = _parsed(raw if raw or not path else b"{}")
+    needs_body = any(f.required and f.name not in path for f in msgspec.structs.fields(shape))
+    data = _parsed(raw if raw or needs_body else b"{}")
     if isinstance(data, Refusal):
         return data
     merged = _merged(data, path)

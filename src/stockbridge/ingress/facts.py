@@ -12,8 +12,19 @@ from stockbridge.contracts.commands import (
     ReportTransfer,
 )
 from stockbridge.ingress.answers import FactAnswer
-from stockbridge.ingress.call import Route
-from stockbridge.ingress.commands import command
+from stockbridge.ingress.call import Answer, Call, Route
+from stockbridge.ingress.commands import own_location, submit
+from stockbridge.kernel.errors import Refusal
+
+
+async def report(call: Call) -> Answer | Refusal:
+    """A fact is booked, never refused for contradicting what we believed."""
+    body = call.body
+    if isinstance(body, ReportTransfer):
+        location = body.from_location if body.stage == "shipped" else body.to_location
+    else:
+        location = body.location
+    return own_location(call, location) or await submit(call)
 
 
 def _fact(
@@ -22,7 +33,7 @@ def _fact(
     return Route(
         "POST",
         path,
-        command,
+        report,
         summary,
         (scope,),
         {201: FactAnswer, 200: FactAnswer},

@@ -5,19 +5,29 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from stockbridge.contracts.base import Code, Moment, Positive, Shape, Text
+from stockbridge.contracts.base import Code, Moment, Number, Positive, Shape, Sku, Text
 from stockbridge.governance import exceptions, keys
 from stockbridge.ingress import answers
 from stockbridge.ingress.call import Answer, Call, Route, answer_json
-from stockbridge.ingress.paging import Page, PageQuery, page
+from stockbridge.ingress.paging import Page, PageQuery, decode_cursor, page, page_of
 from stockbridge.kernel.errors import Misconfigured, Refusal
 from stockbridge.store.sql import load
+from stockbridge.views.explain import movements_page
 
 GOVERNANCE_SQL = load("stockbridge.governance")
 READ = ("ops:read",)
 WRITE = ("ops:write",)
 _ADMIN = (keys.ADMIN,)
 _BIGINT_DIGITS_MAX = 18
+
+
+class MovementsQuery(PageQuery, frozen=True):
+    """Ledger entries of an item, at a location, of a document, of a request."""
+
+    sku: Sku | None = None
+    location: Code | None = None
+    document: Number | None = None
+    correlation_id: str | None = None
 
 
 class ExceptionsQuery(PageQuery, frozen=True):
@@ -66,6 +76,20 @@ def _number(text: str) -> int | None:
     return (
         int(text) if text.isascii() and text.isdigit() and len(text) <= _BIGINT_DIGITS_MAX else None
     )
+
+
+async def list_movements(call: Call) -> Answer | Refusal:
+    """The ledger, newest first."""
+    q = call.query
+    after = decode_cursor(q.cursor, number=True)
+    if isinstance(after, Refusal):
+        return after
+    async with call.hub.pool.connection() as conn:
+        rows = await movements_page(
+            conn, limit=q.limit + 1, before=after if isinstance(after, int) else None,
+            sku=q.sku, location=q.location, document=q.document, correlation_id=q.correlation_id,
+        )  # fmt: skip
+    return page_of(rows, q.limit)
 
 
 async def list_exceptions(call: Call) -> Answer | Refusal:
@@ -161,6 +185,8 @@ async def revoke_key(call: Call) -> Answer | Refusal:
 _EXCEPTION = {200: answers.ExceptionCase}
 
 ROUTES = (
+    Route("GET", "/v1/movements", list_movements, "The ledger, newest first", READ,
+          {200: Page[answers.Movement]}, query=MovementsQuery),
     Route("GET", "/v1/exceptions", list_exceptions, "What people must look at", READ,
           {200: Page[answers.ExceptionCase]}, query=ExceptionsQuery),
     Route("GET", "/v1/exceptions/{exception}", get_exception, "One exception", READ, _EXCEPTION),

@@ -1,6 +1,7 @@
 """The process itself: health, readiness, metrics, contract and reference."""
 
 import asyncio
+import math
 import time
 from functools import cache
 from typing import Any
@@ -65,7 +66,7 @@ def _view(hub: Hub) -> Check:
     health = hub.view.health()
     if health.age_seconds is None:
         return Check(False, f"loading, {health.items:,} items so far")
-    if not health.current:
+    if not health.current or math.isinf(health.age_seconds):
         return Check(False, f"{health.age_seconds:.1f} s old; answers come from the store")
     lag_ms = health.lag_seconds_last * 1000
     return Check(True, f"{health.items:,} items, {lag_ms:.1f} ms behind the last commit")

@@ -159,10 +159,10 @@ LIMIT %(limit)s::bigint;
 
 -- name: due_reservations
 -- Promises past their time that still hold something, longest due first.
-SELECT DISTINCT ON (h.expires_at, h.reservation_id) h.reservation_id
-FROM hold h
-WHERE h.expires_at <= now()
-ORDER BY h.expires_at, h.reservation_id
+SELECT reservation_id
+FROM reservation
+WHERE state = 'held' AND expires_at <= now()
+ORDER BY expires_at, reservation_id
 LIMIT %(limit)s::bigint;
 
 -- name: ping

@@ -41,5 +41,5 @@ async def sweep_forever(engine: Engine, pool: Pool, period_seconds: float = PERI
         await asyncio.sleep(period_seconds * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
         try:
             await sweep(engine, pool)
-        except (psycopg.Error, PoolTimeout) as error:
+        except (psycopg.OperationalError, PoolTimeout) as error:
             LOG.warning("sweeper: database away", cause=str(error))

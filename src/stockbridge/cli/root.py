@@ -1,0 +1,19 @@
+"""All commands in one place."""
+
+import typer
+
+from stockbridge.cli import access, data, explain, stack
+
+cli = typer.Typer(
+    name="stockbridge",
+    help="Stockbridge, the inventory hub. Start with: stockbridge up",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+stack.add_to(cli)
+data.add_to(cli)
+explain.add_to(cli)
+cli.add_typer(access.keys, name="keys")
+cli.add_typer(data.ledger, name="ledger")
