@@ -27,7 +27,13 @@ def plan_change(
     """What the new quantities mean; nothing is touched."""
     plan = ChangePlan(lines=list(reservation.lines))
     errors: list[RowError] = []
+    named: set[int] = set()
     for index, change in enumerate(changes):
+        if change.line in named:
+            detail = f"line {change.line} is named twice; give its new quantity once"
+            errors.append(row_error(index, "line", "repeated_line", detail))
+            continue
+        named.add(change.line)
         if change.line > len(plan.lines):
             detail = f"the reservation has {len(plan.lines)} lines, not a line {change.line}"
             errors.append(row_error(index, "line", "unknown_line", detail))
@@ -59,7 +65,10 @@ def _plan_line(
     holds = [h for h in world.holds_of(reservation.reservation_id) if h.line_no == line.line_no]
     part, each = line.parts[0]
     have = sum(h.quantity for h in holds if h.item_id == part) // each
-    if line.units > have:
+    if not line.units:
+        for hold in holds:
+            _plan_give(hold, hold.quantity, plan)
+    elif line.units > have:
         plan.increases.append((line, line.units - have))
     else:
         _plan_decrease(line, holds, have - line.units, plan)
@@ -78,8 +87,13 @@ def _plan_decrease(
         surplus -= units
         for hold in holds:
             if (hold.location_id, hold.account) == (first.location_id, first.account):
+                # A component may have left already, so its hold may be less than the kits'.
                 part_units = units * dict(line.parts)[hold.item_id]
-                plan.give.append((hold, part_units))
-                if hold.account == RESERVED:
-                    place = (hold.item_id, hold.location_id)
-                    plan.returned[place] = plan.returned.get(place, 0) + part_units
+                _plan_give(hold, min(part_units, hold.quantity), plan)
+
+
+def _plan_give(hold: Hold, units: int, plan: ChangePlan) -> None:
+    plan.give.append((hold, units))
+    if hold.account == RESERVED:
+        place = (hold.item_id, hold.location_id)
+        plan.returned[place] = plan.returned.get(place, 0) + units

@@ -148,8 +148,8 @@ def _source(
 
     def free(item_id: int, location_id: int) -> int:
         place = (item_id, location_id)
-        units = promisable(world, channel, policy_of(item_id), place)
-        return units + returned.get(place, 0) if returned else units
+        back = returned.get(place, 0) if returned else 0
+        return promisable(world, channel, policy_of(item_id), place, back)
 
     limits: dict[int, int] = {}
     if common is None or common.kind == "percent":

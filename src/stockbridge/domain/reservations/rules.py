@@ -14,8 +14,10 @@ from stockbridge.kernel.accounts import (
 )
 
 
-def promisable(world: World, channel: Channel, policy: Policy, place: tuple[int, int]) -> int:
-    """Units of (item, location) the channel may be promised now.
+def promisable(
+    world: World, channel: Channel, policy: Policy, place: tuple[int, int], returned: int = 0
+) -> int:
+    """Units of (item, location) the channel may be promised once it gave `returned` units back.
 
     available - reserved - safety stock - what is set aside for other channels; a ring-fenced
     channel gets no more than its own fence. Buffers, caps and floors shape what is shown, not
@@ -25,13 +27,13 @@ def promisable(world: World, channel: Channel, policy: Policy, place: tuple[int,
     if balance is None:
         return 0
     q = balance.q
-    units: int = q[AVAILABLE] - q[RESERVED] - (q[SAFETY] or policy.safety_stock)
+    units: int = q[AVAILABLE] - q[RESERVED] - (q[SAFETY] or policy.safety_stock) + returned
     if world.fences:
         units -= world.fenced_by_others(place, channel.channel_id)
         if policy.kind == "ring_fenced":
-            units = min(units, world.fence_of(place, channel.channel_id))
+            units = min(units, world.fence_of(place, channel.channel_id) + returned)
     elif policy.kind == "ring_fenced":
-        return 0
+        units = min(units, returned)
     return max(0, units)
 
 
