@@ -91,10 +91,14 @@ def open_lab(parent: Path | None, seconds: float, scale: Scale) -> Iterator[Lab]
     """Start the server in a new folder under `parent`, /tmp if None; both are gone at the end."""
     # A short path: a socket's path has about a hundred bytes at most.
     base = str(parent) if parent is not None else "/tmp"  # noqa: S108 - mkdtemp keeps it private
-    with tempfile.TemporaryDirectory(prefix="sb-bench-", dir=base) as made:
-        folder = Path(made)
-        with EmbeddedServer.start(folder / "d") as server, ExitStack() as held:
-            yield Lab(server, folder, seconds, scale, held)
+    with (
+        tempfile.TemporaryDirectory(prefix="sb-bench-", dir=base) as made,
+        EmbeddedServer.start(Path(made)) as server,
+        ExitStack() as held,
+    ):
+        folder = Path(made) / "bench"
+        folder.mkdir()
+        yield Lab(server, folder, seconds, scale, held)
 
 
 def say(text: str) -> None:

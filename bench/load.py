@@ -5,19 +5,19 @@ import gc
 import os
 import random
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import cycle, islice
 from time import perf_counter, process_time
 from typing import Any
 
 from bench.lab import CHANNEL, ITEMS
+from bench.wire import CpuClock
 from stockbridge.contracts.commands import ReserveLine, ReserveStock
 from stockbridge.engine import Command, Engine
 
 CALLERS = 512
 Basket = list[ReserveLine]
-CpuClock = Callable[[], float | None]
 
 
 def baskets(seed: int, *, hot: bool = False, count: int = 50_000) -> list[Basket]:

@@ -1,4 +1,4 @@
-"""Every case, in the order they run: a floor stands before what is compared with it."""
+"""Every case, in the order they run: a floor just before what is compared with it."""
 
 from collections.abc import Collection
 
@@ -6,9 +6,11 @@ from bench.cases import engine, floors, growth, http, imports
 from bench.model import Case
 
 CASES: tuple[Case, ...] = (
-    *floors.CASES,
+    floors.PGBENCH,
     *engine.CASES,
+    floors.ASGI,
     *http.CASES,
+    floors.COPY,
     *imports.CASES,
     *growth.CASES,
 )

@@ -11,6 +11,7 @@ from rich.table import Table
 from bench.model import Case, Measured
 
 _VERDICT = {True: "yes", False: "NO", None: "-"}
+_FILE_COLUMNS = 120
 
 
 @dataclass
@@ -80,7 +81,10 @@ class Report:
 
     def show(self) -> None:
         """Print the table to standard error: standard output is for the lines."""
-        Console(stderr=True).print(self.table())
+        console = Console(stderr=True)
+        if not console.is_terminal:
+            console.width = _FILE_COLUMNS
+        console.print(self.table())
 
 
 def _cells(line: Mapping[str, Any]) -> list[str]:

@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -41,18 +40,14 @@ _ANSWER = Availability("S1", "web", 1, "2026-01-01T00:00:00.000000Z", None, Fals
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A running one; `cpu_before` is what it had used when it was ready."""
+    """A running one."""
 
     process: subprocess.Popen[str]
     address: Address
-    cpu_before: float | None
 
-    def cost(self, requests: int) -> dict[str, Any]:
-        """Its CPU time a request since it was ready (warming up included), None if unknown."""
-        used = process_cpu_seconds(self.process.pid)
-        if used is None or self.cpu_before is None or not requests:
-            return {"server_cpu_seconds": None}
-        return {"server_cpu_seconds": round(used - self.cpu_before, 2)}
+    def cpu_seconds(self) -> float | None:
+        """Its CPU time so far, None if unknown."""
+        return process_cpu_seconds(self.process.pid)
 
     def memory(self) -> tuple[int, int] | None:
         """(resident now, peak) bytes, None if unknown."""
@@ -100,7 +95,7 @@ def _service(arguments: list[str], folder: Path, token: str) -> Iterator[Service
             raise RuntimeError(msg)
         address = Address(url.hostname, url.port, token)
         _wait_ready(address, process, log)
-        yield Service(process, address, process_cpu_seconds(process.pid))
+        yield Service(process, address)
     finally:
         process.terminate()
         try:

@@ -10,8 +10,8 @@ import shutil
 import subprocess
 import sys
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from bench.machine import ROOT
 
 MARK = "@" * 20
 """As long as the identifiers, so that lengths stay true."""
+CpuClock = Callable[[], float | None]
 _LUA = Path(__file__).with_name("load.lua")
 _WARM_SECONDS = 1.0
 _GRACE_SECONDS = 60.0
@@ -35,7 +36,10 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a load of `seconds` saw; `client` names the program that made it."""
+    """What a load of `seconds` saw; `client` names the program that made it.
+
+    `cpu_us`: what a request cost each process that was watched.
+    """
 
     client: str
     requests: int
@@ -44,6 +48,7 @@ class Load:
     p50_ms: float
     p99_ms: float
     max_ms: float
+    cpu_us: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def rate(self) -> float:
@@ -58,6 +63,7 @@ class Load:
             "p50_ms": round(self.p50_ms, 2),
             "p99_ms": round(self.p99_ms, 2),
             "max_ms": round(self.max_ms, 1),
+            "cpu_us": dict(self.cpu_us),
         }
 
 
@@ -85,20 +91,34 @@ def _request(
 
 
 def measure(
-    folder: Path, address: Address, requests: Sequence[bytes], clients: int, seconds: float
+    folder: Path,
+    address: Address,
+    requests: Sequence[bytes],
+    clients: int,
+    seconds: float,
+    clocks: Mapping[str, CpuClock],
 ) -> Load:
     """Keep `clients` connections busy with `requests` in turn, after a second to warm up.
 
-    Raises RuntimeError when an answer is an error, quoting it.
+    `clocks` tell the CPU seconds of the processes to watch. Raises RuntimeError when an answer
+    is an error.
     """
     check(address, requests[0])
     file = requests_file(folder, requests)
     try:
         send = _wrk if shutil.which("wrk") else _own
         send(file, address, clients, _WARM_SECONDS)
-        return checked(send(file, address, clients, seconds))
+        before = {name: clock() for name, clock in clocks.items()}
+        load = checked(send(file, address, clients, seconds))
+        used = {name: _used(before[name], clock()) for name, clock in clocks.items()}
+        each = {name: round(cpu / load.requests * 1e6, 1) for name, cpu in used.items() if cpu}
+        return replace(load, cpu_us=each)
     finally:
         file.unlink()
+
+
+def _used(before: float | None, after: float | None) -> float:
+    return 0.0 if before is None or after is None else after - before
 
 
 def requests_file(folder: Path, requests: Sequence[bytes]) -> Path:

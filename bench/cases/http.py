@@ -39,9 +39,9 @@ def lookup(lab: Lab) -> Measured:
     """One item at a time, all clients busy."""
     with lab.stocked("http_lookup") as dsn, api_service(dsn, lab.folder) as service:
         requests = lookups(service.address, ITEMS)
-        load = measure(lab.folder, service.address, requests, CLIENTS, lab.seconds)
-        details = load.details() | service.cost(load.requests)
-    return Measured({"": load.rate, "p99": load.p99_ms}, details)
+        clocks = {"server": service.cpu_seconds}
+        load = measure(lab.folder, service.address, requests, CLIENTS, lab.seconds, clocks)
+    return Measured({"": load.rate, "p99": load.p99_ms}, load.details())
 
 
 def query(lab: Lab) -> Measured:
@@ -49,21 +49,19 @@ def query(lab: Lab) -> Measured:
     body = json.dumps({"channel": CHANNEL, "skus": [f"S{n + 1}" for n in range(SKUS)]}).encode()
     with lab.stocked("http_query", SKUS) as dsn, api_service(dsn, lab.folder) as service:
         request = post(service.address, "/v1/availability/query", body, keyed=False)
-        load = measure(lab.folder, service.address, [request], 1, lab.seconds)
-        details = load.details() | service.cost(load.requests)
-    return Measured({"": load.p99_ms}, details)
+        clocks = {"server": service.cpu_seconds}
+        load = measure(lab.folder, service.address, [request], 1, lab.seconds, clocks)
+    return Measured({"": load.p99_ms}, load.details())
 
 
 def reserve(lab: Lab) -> Measured:
     """One order a call, all clients busy."""
     with lab.stocked("http_reserve") as dsn, api_service(dsn, lab.folder) as service:
         requests = reservations(service.address, ITEMS)
-        before = lab.database_cpu_seconds()
-        load = measure(lab.folder, service.address, requests, RESERVING_CLIENTS, lab.seconds)
-        after = lab.database_cpu_seconds()
-        used = None if before is None or after is None else round(after - before, 2)
-        details = load.details() | service.cost(load.requests) | {"postgres_cpu_seconds": used}
-    return Measured({"": load.rate, "p99": load.p99_ms}, details)
+        clocks = {"server": service.cpu_seconds, "postgres": lab.database_cpu_seconds}
+        clients = RESERVING_CLIENTS
+        load = measure(lab.folder, service.address, requests, clients, lab.seconds, clocks)
+    return Measured({"": load.rate, "p99": load.p99_ms}, load.details())
 
 
 CASES = (

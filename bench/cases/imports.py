@@ -19,6 +19,7 @@ from stockbridge.ingress.imports import import_file
 
 WRITES_PER_SECOND = 1_000
 WRITERS = 32
+STOCK = 10_000
 _WRITES_KEPT = 0.99
 _WRITER_EXTRA_SECONDS = 4.0
 
@@ -53,10 +54,13 @@ def lookups_under_writes(lab: Lab) -> Measured:
         writer = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
         try:
             requests = lookups(address, loaded.items)
-            load = measure(lab.folder, address, requests, CLIENTS, lab.seconds)
+            clocks = {"server": service.cpu_seconds, "postgres": lab.database_cpu_seconds}
+            load = measure(lab.folder, address, requests, CLIENTS, lab.seconds, clocks)
             written, _ = writer.communicate(timeout=lasts + 60)
         finally:
             writer.kill()
+        if writer.returncode:
+            raise RuntimeError("an order was refused or the writer failed; it says why above")
         writes = checked(load_of(written))
         memory = service.memory()
     values = {"": load.p99_ms, "rate": load.rate, "writes": writes.rate}
@@ -83,7 +87,7 @@ def _loaded(lab: Lab) -> Loaded:
 def _import_all(lab: Lab, dsn: str) -> Loaded:
     count = lab.sized(20_000, 1_500_000)
     asyncio.run(make_places(dsn))
-    stock = (f"S{n},{place},{n % 90}\n" for place in LOCATIONS for n in range(1, count + 1))
+    stock = (f"S{n},{place},{STOCK + n % 90}\n" for place in LOCATIONS for n in range(1, count + 1))
     names = (f"S{n},Item {n}\n" for n in range(1, count + 1))
     items = _import(lab, dsn, "items", "sku,description\n", names)
     settle(dsn)
