@@ -281,8 +281,12 @@ async def test_without_heartbeats_the_store_answers(seeded, pool):
 
 
 async def test_a_connection_that_went_silent_is_replaced(seeded, pool, monkeypatch):
-    monkeypatch.setattr(keeper, "_SILENCE_SECONDS_MAX", 0.5)
-    async with running(seeded, pool, view_age_seconds_max=0.2, beat_seconds=1.5) as view:
+    monkeypatch.setattr(keeper, "_SILENCE_SECONDS_MAX", 0.2)
+    async with running(seeded, pool) as view:
+        await asyncio.sleep(0.5)
+        assert view.health().loads == 1
+        # What a half-open connection is like: beats are committed, and none comes back.
+        monkeypatch.setattr(view._keeper, "_hear_beat", lambda _: None)
         await until(lambda: view.health().loads >= 2, 10)
 
 

@@ -83,6 +83,7 @@ class Keeper:
         self._name = uuid.uuid4().hex
         self._plans: dict[str, Plan] = {}
         self._proven = float("-inf")
+        self._unheard_since = float("inf")
         self._heard: list[str] | None = None
         self._reload_due: asyncio.TimerHandle | None = None
         self._listening = asyncio.Event()
@@ -151,20 +152,23 @@ class Keeper:
                 self.loaded.clear()
 
     async def _hear_all(self, conn: Connection) -> None:
-        began = time.monotonic()
+        self._unheard_since = float("inf")
         while True:
             async for notify in conn.notifies(timeout=_SILENCE_SECONDS_MAX):
                 self._hear(notify)
-            if time.monotonic() - max(began, self._proven) > _SILENCE_SECONDS_MAX:
-                raise TimeoutError("no heartbeat came back, so the connection may be dead")
+            if time.monotonic() - self._unheard_since > _SILENCE_SECONDS_MAX:
+                raise TimeoutError("heartbeats are committed but not heard: a dead connection")
 
     async def _beat(self) -> None:
         async with await connect(self._dsn, application_name="stockbridge view beat") as conn:
             while True:
                 await self._listening.wait()
-                beat = f"{self._name} {time.monotonic_ns()} {now_us()}"
+                sent = time.monotonic_ns()
+                beat = f"{self._name} {sent} {now_us()}"
                 async with asyncio.timeout(_SILENCE_SECONDS_MAX):
                     await conn.execute(SQL.beat, {"beat": beat})
+                if self._proven < sent / 1e9:
+                    self._unheard_since = min(self._unheard_since, time.monotonic())
                 await asyncio.sleep(self._beat_seconds)
 
     async def _read(self) -> None:
@@ -193,6 +197,7 @@ class Keeper:
             return
         _, steady, sent = payload.split(" ")
         self._proven = int(steady) / 1e9
+        self._unheard_since = float("inf")
         self.proved.set()
         self.as_of = max(self.as_of, int(sent))
         for code in list(self.changes.channels):
