@@ -86,9 +86,9 @@ def test_summary_says_what_happened():
 
 
 def test_summary_says_what_broke():
-    broken = Summary(invariants=[Invariant("sums to zero", 7)])
+    broken = Summary(invariants=[Invariant("sums to zero", 7, "item 3")])
     assert not broken.ok
-    assert "BROKEN  sums to zero: 7 records" in broken.text()
+    assert "BROKEN  sums to zero: 7 records, such as item 3" in broken.text()
 
 
 def test_summary_keeps_the_first_failures():

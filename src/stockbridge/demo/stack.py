@@ -107,8 +107,8 @@ async def replay_and_check(
             progress=lambda done, _: bar.update(task, completed=done),
             day_seconds_min=day_seconds_min,
         )
+    summary.invariants = await asyncio.to_thread(check, dsn)
     async with await connect(dsn, application_name="stockbridge demo") as connection:
-        summary.invariants = await check(connection)
         summary.figures = await figures(connection)
     return summary
 

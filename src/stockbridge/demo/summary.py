@@ -8,10 +8,11 @@ FAILURES_KEPT = 20
 
 @dataclass(frozen=True, slots=True)
 class Invariant:
-    """A law of the books: `broken` counts the records that break it."""
+    """A law of the books: `broken` counts the records that break it, `example` is one of them."""
 
     law: str
     broken: int
+    example: str = ""
 
 
 @dataclass(slots=True)
@@ -75,7 +76,7 @@ class Summary:
         width = max(len(name) for name, _ in shown)
         laws = [
             f"{'ok    ' if not law.broken else 'BROKEN'}  {law.law}"
-            + (f": {law.broken:,} records" if law.broken else "")
+            + (f": {law.broken:,} records, such as {law.example}" if law.broken else "")
             for law in self.invariants
         ]
         failures = [f"FAILED  {text}" for text in self.failures]
