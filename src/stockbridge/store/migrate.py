@@ -28,7 +28,7 @@ SQL = load(__package__)
 Phase = Literal["pre", "post"]
 Connection = psycopg.Connection[TupleRow]
 
-PARTITIONED = ("movement",)
+PARTITIONED = ("movement", "message")
 LOCK_TIMEOUT = "5s"
 STATEMENT_TIMEOUT = "10min"
 _NAME = re.compile(r"(?P<number>\d{4})_(?P<phase>pre|post)_[a-z0-9_]+\.sql")

@@ -1,0 +1,1 @@
+"""Raw bytes first: accept, decode, apply, park, replay."""
