@@ -87,7 +87,7 @@ async def _read_missing(conn: Conn, recent: Recent, places: list[Place]) -> None
         cursor = conn.cursor(binary=True)
         await cursor.execute(LEDGER_SQL.read_balances, values)
         recent.add(missing, await cursor.fetchall(), LOCATION)
-    if not recent.batch_ids:
+    if not recent.has_batch_id(places):
         cursor = await conn.execute(LEDGER_SQL.next_batches, {"count": IDS_AHEAD})
         recent.batch_ids.extend(row[0] for row in await cursor.fetchall())
 
@@ -103,7 +103,7 @@ def _decide(
     A shortage needs the careful way: due reservations may have to end first, and a refusal must
     stand on locked rows.
     """
-    if not recent.batch_ids or not recent.is_calm:
+    if not recent.is_calm or not recent.has_batch_id(places):
         return None
     world = World(recent.batch_ids.popleft(), recent.now(), masters)
     for place in places:

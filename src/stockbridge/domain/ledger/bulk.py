@@ -242,7 +242,7 @@ def _write_balances(
         with conn.cursor().copy(SQL.copy_balances) as copy:
             copy.write(text)
     if after.changed:
-        batches = [batch_id if n in moved else 0 for n in after.changed]
+        batches = [batch_id] * len(after.changed)
         arrays = [_array(column[n] for n in after.changed) for column in columns]
         names = ("items", "locations", *(ACCOUNT_NAMES[state] for state in STATES), "safety_stock")
         values = dict(zip(names, arrays, strict=True))

@@ -36,11 +36,11 @@ COPY balance (
 ) FROM STDIN;
 
 -- name: set_balances
--- Sets the figures of pairs that have a balance; batch 0 moved nothing.
+-- Sets the figures of pairs that have a balance; batch_id is the row's version for the engine.
 UPDATE balance b SET
     available = a.available, allocated = a.allocated, picked = a.picked,
     quarantined = a.quarantined, in_transit = a.in_transit, on_order = a.on_order,
-    safety_stock = a.safety_stock, batch_id = coalesce(nullif(a.batch_id, 0), b.batch_id)
+    safety_stock = a.safety_stock, batch_id = a.batch_id
 FROM unnest(
     %(items)s::bigint[], %(locations)s::bigint[], %(available)s::bigint[],
     %(allocated)s::bigint[], %(picked)s::bigint[], %(quarantined)s::bigint[],
