@@ -6,6 +6,7 @@ import os
 import random
 import statistics
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import cycle, islice
 from time import perf_counter, process_time
@@ -120,14 +121,14 @@ async def timed(
     batches = Batches()
     engine = Engine(dsn, on_batch=batches.note)
     await engine.start()
-    spare_collector()
     try:
-        warm = until(perf_counter() + 1.0, endless(orders, "warm"))
-        await drive(engine, warm, database_cpu)
-        batches.sizes.clear()
-        batches.seconds.clear()
-        work = until(perf_counter() + seconds, endless(orders, "timed"))
-        return await drive(engine, work, database_cpu), batches
+        with spared_collector():
+            warm = until(perf_counter() + 1.0, endless(orders, "warm"))
+            await drive(engine, warm, database_cpu)
+            batches.sizes.clear()
+            batches.seconds.clear()
+            work = until(perf_counter() + seconds, endless(orders, "timed"))
+            return await drive(engine, work, database_cpu), batches
     finally:
         await engine.stop()
 
@@ -139,7 +140,12 @@ async def counted(
     return await drive(engine, islice(endless(orders, name), count), database_cpu)
 
 
-def spare_collector() -> None:
-    """Take the prepared orders out of the garbage collector's rounds: they are load, not hub."""
+@contextmanager
+def spared_collector() -> Iterator[None]:
+    """Keep the prepared orders out of the garbage collector's rounds: they are load, not hub."""
     gc.collect()
     gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()

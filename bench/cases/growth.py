@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, ExitStack
 import psycopg
 
 from bench.lab import ITEMS, SQL, Lab, say, settle
-from bench.load import Drive, baskets, counted, spare_collector
+from bench.load import Drive, baskets, counted, spared_collector
 from bench.model import Case, Figure, Measured, Target
 from bench.runner import run_async
 from stockbridge.engine import Engine
@@ -59,7 +59,7 @@ async def _rounds(lab: Lab, dsns: list[str]) -> list[list[Drive]]:
         for engine in engines:
             await engine.start()
             stack.push_async_callback(engine.stop)
-        spare_collector()
+        stack.enter_context(spared_collector())
         for number in range(ROUNDS + 1):
             for engine, rounds in zip(engines, done, strict=True):
                 name = f"round{number}"
