@@ -188,8 +188,8 @@ def _plain(columns: Sequence[Column], lines: list[str], number: int, delimiter: 
                 return []
             for column, values in zip(cells, zip(*rows, strict=True), strict=True):
                 column.extend(values)
-        values = [c.read_all(each) for c, each in zip(columns, cells, strict=True)]
-        good = [each for each in values if each is not None]
+        read = [c.read_all(each) for c, each in zip(columns, cells, strict=True)]
+        good = [each for each in read if each is not None]
         if len(good) < len(columns):
             return []
         first_number = number + start
