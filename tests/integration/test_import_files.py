@@ -197,6 +197,16 @@ async def test_safety_stock_is_set_and_moves_nothing(load, ask, world):
     assert ask("SELECT count(*) FROM movement") == moved
 
 
+async def test_every_write_gives_a_balance_another_batch(load, ask, world):
+    """The engine decides ahead on balances it read, and compares their batch before it writes."""
+    versions = []
+    for text in ("A,MAIN,1,\n", "A,MAIN,1,5\n", "A,MAIN,2,5\n", "A,MAIN,2,5\n"):
+        await load("balances", f"sku,location,available,safety_stock\n{text}")
+        versions.append(ask("SELECT batch_id FROM balance")[0][0])
+    first, safety, moved, same = versions
+    assert 0 < first < safety < moved == same
+
+
 async def test_a_kit_holds_no_stock(load, ask, world):
     ask(
         "INSERT INTO kit_component SELECT k.item_id, c.item_id, 2 FROM item k, item c"

@@ -141,7 +141,7 @@ def book_counts(conn: Connection[Any], counts: Counts, source: Source) -> int:
     batch_id, recorded_at = conn.execute(SQL.next_batch).fetchall()[0]
     if difference.rows:
         _write_movements(conn, counts, difference, (batch_id, recorded_at), source)
-    _write_balances(conn, counts, after, batch_id, set(difference.rows))
+    _write_balances(conn, counts, after, batch_id)
     if after.fresh or after.changed:
         conn.execute(SQL.notify_reload)
     return len(difference.rows)
@@ -204,12 +204,12 @@ def _write_movements(
 
 
 def _text_columns(lines: list[str], costs: list[str | None], source: Source) -> list[str]:
-    """Document, reason, cost, message, correlation and reversal, as digest.py orders them."""
+    """Document, reason, cost, message, correlation, reversal, tracking, as digest.py orders them."""
     count = len(lines)
     nothing = texts([None] * count)
     documents = [texts([DOCUMENT_TYPE] * count), texts([source.number] * count), texts(lines)]
     correlations = texts([source.correlation_id] * count)
-    return [*documents, nothing, texts(costs), nothing, correlations, nothing]
+    return [*documents, nothing, texts(costs), nothing, correlations, nothing, nothing]
 
 
 def _at(column: list[T], rows: list[int]) -> list[T]:
@@ -232,18 +232,16 @@ def _balance_text(columns: list[list[int]]) -> str:
     return "".join([form % row for row in rows])
 
 
-def _write_balances(
-    conn: Connection[Any], counts: Counts, after: After, batch_id: int, moved: set[int]
-) -> None:
+def _write_balances(conn: Connection[Any], counts: Counts, after: After, batch_id: int) -> None:
+    """Every written balance gets the batch's id, since whoever read it before compares that."""
     columns = [counts.items, counts.locations, *after.columns]
     if after.fresh:
-        batches = [batch_id if n in moved else 0 for n in after.fresh]
-        text = _balance_text([*(_at(column, after.fresh) for column in columns), batches])
+        rows = [_at(column, after.fresh) for column in columns]
+        text = _balance_text([*rows, [batch_id] * len(after.fresh)])
         with conn.cursor().copy(SQL.copy_balances) as copy:
             copy.write(text)
     if after.changed:
-        batches = [batch_id] * len(after.changed)
         arrays = [_array(column[n] for n in after.changed) for column in columns]
         names = ("items", "locations", *(ACCOUNT_NAMES[state] for state in STATES), "safety_stock")
         values = dict(zip(names, arrays, strict=True))
-        conn.execute(SQL.set_balances, values | {"batches": _array(batches)})
+        conn.execute(SQL.set_balances, values | {"batch_id": batch_id})

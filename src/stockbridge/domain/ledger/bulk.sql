@@ -36,19 +36,18 @@ COPY balance (
 ) FROM STDIN;
 
 -- name: set_balances
--- Sets the figures of pairs that have a balance; batch_id is the row's version for the engine.
+-- Sets the figures of pairs that have a balance.
 UPDATE balance b SET
     available = a.available, allocated = a.allocated, picked = a.picked,
     quarantined = a.quarantined, in_transit = a.in_transit, on_order = a.on_order,
-    safety_stock = a.safety_stock, batch_id = a.batch_id
+    safety_stock = a.safety_stock, batch_id = %(batch_id)s::bigint
 FROM unnest(
     %(items)s::bigint[], %(locations)s::bigint[], %(available)s::bigint[],
     %(allocated)s::bigint[], %(picked)s::bigint[], %(quarantined)s::bigint[],
-    %(in_transit)s::bigint[], %(on_order)s::bigint[], %(safety_stock)s::bigint[],
-    %(batches)s::bigint[]
+    %(in_transit)s::bigint[], %(on_order)s::bigint[], %(safety_stock)s::bigint[]
 ) AS a (
     item_id, location_id, available, allocated, picked, quarantined, in_transit, on_order,
-    safety_stock, batch_id
+    safety_stock
 )
 WHERE b.item_id = a.item_id AND b.location_id = a.location_id;
 
