@@ -5,12 +5,12 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 from bench.cases.floors import CLIENTS
 from bench.cases.http import lookups, reservations
-from bench.lab import LOCATIONS, Lab, make_places, settle
+from bench.lab import LOCATIONS, Lab, make_places, say, settle
 from bench.machine import ROOT
 from bench.model import Case, Figure, Measured, Target
 from bench.service import api_service
@@ -87,31 +87,57 @@ def _loaded(lab: Lab) -> Loaded:
 def _import_all(lab: Lab, dsn: str) -> Loaded:
     count = lab.sized(20_000, 1_500_000)
     asyncio.run(make_places(dsn))
-    stock = (f"S{n},{place},{STOCK + n % 90}\n" for place in LOCATIONS for n in range(1, count + 1))
     names = (f"S{n},Item {n}\n" for n in range(1, count + 1))
     items = _import(lab, dsn, "items", "sku,description\n", names)
     settle(dsn)
-    rows = _import(lab, dsn, "balances", "sku,location,available\n", stock)
+    stock = (f"S{n},{place},{STOCK + n % 90}\n" for place in LOCATIONS for n in range(1, count + 1))
+    balances = _import(lab, dsn, "balances", "sku,location,available\n", stock)
     settle(dsn)
-    details = {"items": count, "balances": count * len(LOCATIONS)} | {
-        "seconds_items": round(items, 1),
-        "seconds_balances": round(rows, 1),
-    }
-    return Loaded(dsn, count, count / items, count * len(LOCATIONS) / rows, details)
+    details = {"items": items.details(), "balances": balances.details()}
+    return Loaded(dsn, count, items.rate, balances.rate, details)
 
 
-def _import(lab: Lab, dsn: str, kind: str, head: str, lines: Iterator[str]) -> float:
-    """Import a CSV file made of `lines`; returns the seconds. Raises when a row was refused."""
+@dataclass(frozen=True, slots=True)
+class Import:
+    """How one import went; CPU seconds are None where the system does not tell them."""
+
+    rows: int
+    seconds: float
+    python_cpu: float
+    database_cpu: float | None
+
+    @property
+    def rate(self) -> float:
+        """Rows a second."""
+        return self.rows / self.seconds
+
+    def details(self) -> dict[str, Any]:
+        """What a row costs."""
+        cpu = self.database_cpu
+        return {
+            "rows": self.rows,
+            "seconds": round(self.seconds, 1),
+            "python_cpu_us": round(self.python_cpu / self.rows * 1e6, 2),
+            "postgres_cpu_us": None if cpu is None else round(cpu / self.rows * 1e6, 2),
+        }
+
+
+def _import(lab: Lab, dsn: str, kind: str, head: str, lines: Iterator[str]) -> Import:
+    """Import a CSV file made of `lines`. Raises RuntimeError when a row was refused."""
     file = lab.folder / f"{kind}.csv"
     _write(file, head, lines)
-    began = perf_counter()
+    say(f"  {kind}: {file.stat().st_size / 2**20:,.0f} MiB")
+    before = lab.database_cpu_seconds()
+    began, python = perf_counter(), process_time()
     report = asyncio.run(import_file(dsn, kind, file, actor="bench", correlation_id="bench"))
-    seconds = perf_counter() - began
+    seconds, python = perf_counter() - began, process_time() - python
+    after = lab.database_cpu_seconds()
     file.unlink()
     if report.rows_bad:
         msg = f"import of {kind}: {report.rows_bad} rows were refused (job {report.job_id})"
         raise RuntimeError(msg)
-    return seconds
+    used = None if before is None or after is None else after - before
+    return Import(report.rows_good, seconds, python, used)
 
 
 def _write(file: Path, head: str, lines: Iterator[str]) -> None:
