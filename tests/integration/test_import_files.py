@@ -81,11 +81,12 @@ def check_digests(ask):
         rows = ask(
             "SELECT movement_id, kind, item_id, location_id, from_account, to_account, quantity,"
             " occurred_at, document_type, document_number, document_line, reason, unit_cost::text,"
-            " message_id, correlation_id, reverses::text FROM movement WHERE batch_id = %s"
+            " message_id, correlation_id, reverses::text, NULL FROM movement WHERE batch_id = %s"
             " ORDER BY movement_id",
             batch_id,
         )
         assert len(rows) == movements
+        # The last column, lot and serials, is empty: an import names neither.
         columns = [list(column) for column in zip(*rows, strict=True)]
         columns[7] = [microseconds(moment) for moment in columns[7]]
         whole = [",".join(map(str, column)) for column in columns[:8]]

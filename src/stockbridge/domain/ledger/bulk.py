@@ -204,7 +204,7 @@ def _write_movements(
 
 
 def _text_columns(lines: list[str], costs: list[str | None], source: Source) -> list[str]:
-    """Document, reason, cost, message, correlation, reversal, tracking, as digest.py orders them."""
+    """The columns from document to tracking, as digest.py orders them."""
     count = len(lines)
     nothing = texts([None] * count)
     documents = [texts([DOCUMENT_TYPE] * count), texts([source.number] * count), texts(lines)]
