@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, IsolationLevel
 
 from stockbridge.contracts.availability import SKUS_MAX, AvailabilityList
 from stockbridge.kernel.accounts import ACCOUNT_NAMES, KIND_NAMES
@@ -88,12 +88,15 @@ async def export(
     with _opened(out) as stream:
         writer: Writer = WRITERS[format](stream, COLUMNS[what])
         try:
-            async with await connect(dsn, application_name=APPLICATION) as conn, conn.transaction():
-                await conn.execute(SQL.export_snapshot)
-                async for rows in _batches(conn, what, chosen, figures):
-                    await asyncio.to_thread(writer.write, rows)
-                    count += len(rows)
-                    progress(count)
+            async with await connect(dsn, application_name=APPLICATION) as conn:
+                # One consistent picture, however long the export takes.
+                await conn.set_isolation_level(IsolationLevel.REPEATABLE_READ)
+                await conn.set_read_only(True)
+                async with conn.transaction():
+                    async for rows in _batches(conn, what, chosen, figures):
+                        await asyncio.to_thread(writer.write, rows)
+                        count += len(rows)
+                        progress(count)
         finally:
             writer.close()
     return count

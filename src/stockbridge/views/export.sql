@@ -1,9 +1,5 @@
 -- What an export streams: names, not ids. A filter that is null does not filter.
 
--- name: export_snapshot
--- Makes the export one consistent picture.
-SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY;
-
 -- name: export_ledger
 -- The movements, oldest first; kinds and accounts are numbers still.
 SELECT m.movement_id, m.batch_id, m.recorded_at, m.occurred_at, m.kind, i.sku, l.code,
