@@ -1,15 +1,36 @@
 """A whole API process on loopback for tests: real server, real database, an administrator's key."""
 
 import contextlib
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import httpx2
+import msgspec
 
 from stockbridge.app import App, first_key, running
+from stockbridge.ingress.answers import Problem
+from stockbridge.ingress.table import ROUTES
 from stockbridge.kernel.settings import Settings
 from stockbridge.store.database import connect
+
+
+def as_declared(method: str, path: str, answer: Any) -> None:
+    """Check that a JSON answer has the shape that the table of routes declares for it."""
+    if answer.status_code >= 400:
+        if answer.headers["content-type"] == "application/problem+json":
+            msgspec.json.decode(answer.content, type=Problem)
+        return
+    plain = path.partition("?")[0]
+    for route in ROUTES:
+        pattern = re.sub(r"\{\w+\}", "[^/]+", route.path)
+        if route.method == method and re.fullmatch(pattern, plain):
+            declared = route.answers[answer.status_code]
+            options = declared if isinstance(declared, tuple) else (declared,)
+            if None not in options:
+                msgspec.json.decode(answer.content, type=options[0])
+            return
 
 
 class Client:
@@ -28,7 +49,9 @@ class Client:
         if method != "GET" and "idempotency-key" not in named:
             self._keys += 1
             named["idempotency-key"] = f"test-{id(self)}-{self._keys}"
-        return await self.http.request(method, path, json=body, headers=named)
+        answer = await self.http.request(method, path, json=body, headers=named)
+        as_declared(method, path, answer)
+        return answer
 
     async def raw(self, method: str, path: str, content: Any, **headers: str) -> Any:
         """Send bytes as they are."""

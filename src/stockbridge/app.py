@@ -27,6 +27,7 @@ from stockbridge.ingress.platform import readiness
 from stockbridge.ingress.server import HttpServer, listen
 from stockbridge.ingress.sweeper import sweep_forever
 from stockbridge.ingress.table import ROUTES
+from stockbridge.ingress.wire import PAGE
 from stockbridge.kernel.errors import Misconfigured, Refusal, StockbridgeError
 from stockbridge.kernel.settings import Settings
 from stockbridge.store.database import Pool, connect, open_pool
@@ -36,6 +37,8 @@ from stockbridge.views.stock import StockView
 LOG = structlog.get_logger(__name__)
 Role = Literal["api", "worker", "all"]
 _DAY_SECONDS = 86_400
+# A caller is told to try again rather than kept waiting while the database is away.
+_CONNECTION_SECONDS_MAX = 5.0
 _HTML = b"text/html; charset=utf-8"
 
 
@@ -109,6 +112,7 @@ async def build(settings: Settings, role: Role = "all", dsn: str | None = None) 
     if behind:
         raise Misconfigured(f"migrations are pending ({', '.join(behind)}): `stockbridge migrate`")
     pool = await open_pool(dsn, settings.connections)
+    pool.timeout = _CONNECTION_SECONDS_MAX
     registry = CollectorRegistry()
     engine = Engine(dsn, on_batch=_batch_metrics(registry))
     view = StockView(dsn, pool)
@@ -179,7 +183,7 @@ def _pages(overview: Overview) -> tuple[Route, ...]:
         """What there is, what moves, what is wrong."""
         checks = await readiness(call.hub)
         health = {name: (check.ok, check.detail) for name, check in checks.items()}
-        return Answer(200, (await overview.page(health)).encode(), _HTML)
+        return Answer(200, (await overview.page(health)).encode(), _HTML, PAGE)
 
     async def stylesheet(_call: Call) -> Answer | Refusal:
         """The style of the pages."""
@@ -254,18 +258,22 @@ def configure_logging(settings: Settings) -> None:
     """Send everything to stderr, as text for people or one JSON object a line."""
     level = getattr(logging, settings.log_level.upper())
     logging.basicConfig(level=max(level, logging.INFO), stream=sys.stderr, format="%(message)s")
-    renderer: structlog.types.Processor = (
-        structlog.processors.JSONRenderer()
+    # Plain tracebacks: the pretty ones print local variables, and so secrets.
+    shown: list[structlog.types.Processor] = (
+        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
         if settings.log_format == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        else [
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
     )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            renderer,
+            *shown,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import time
 from datetime import UTC, datetime
+from typing import Any
 
 import psycopg
 import structlog
@@ -44,6 +45,7 @@ class Keyring:
         self._grants: dict[bytes, Grant] = {}
         self._buckets: dict[str, Bucket] = {}
         self._task: asyncio.Task[None] | None = None
+        self._reading = asyncio.Lock()
         self.live = False
 
     async def start(self) -> None:
@@ -63,13 +65,14 @@ class Keyring:
         if not self.live:
             if not looks_like_key(token):
                 return None
-            await self._reread()
+            await self.refresh()
         grant = self._grants.get(digest(token))
         if grant is None or grant.ends_at <= time.time():
             return None
         return grant
 
-    async def _reread(self) -> None:
+    async def refresh(self) -> None:
+        """Read the keys now, on a connection of its own; raises Retry without a database."""
         try:
             conn = await connect(self._dsn, application_name="stockbridge keys")
         except Misconfigured as error:
@@ -90,7 +93,12 @@ class Keyring:
         return conn
 
     async def _load(self, conn: Connection) -> None:
-        rows = await (await conn.execute(SQL.live_keys, {"now": datetime.now(UTC)})).fetchall()
+        # One reading at a time, so that an older one never replaces a newer.
+        async with self._reading:
+            rows = await (await conn.execute(SQL.live_keys, {"now": datetime.now(UTC)})).fetchall()
+            self._take(rows)
+
+    def _take(self, rows: list[tuple[Any, ...]]) -> None:
         keys = dict(from_row(row) for row in rows)
         self._grants = {hashed: Grant(key, self._bucket(key)) for hashed, key in keys.items()}
         alive = {key.key_id for key in keys.values()}

@@ -70,11 +70,11 @@ SELECT audit_id::text,
        json_build_object(
            'id', audit_id, 'recorded_at', recorded_at, 'actor', actor, 'act', act,
            'subject', subject, 'detail', detail, 'correlation_id', correlation_id)::text
-FROM audit
+FROM audit AS a
 WHERE (%(after)s::bigint IS NULL OR audit_id < %(after)s::bigint)
   AND (%(subject)s::text IS NULL OR subject = %(subject)s::text)
   AND (%(actor)s::text IS NULL OR actor = %(actor)s::text)
-ORDER BY audit_id DESC
+ORDER BY a.audit_id DESC
 LIMIT %(limit)s::bigint;
 
 -- name: exceptions_page
@@ -85,13 +85,13 @@ SELECT exception_id::text,
            'owner_team', owner_team, 'cause', cause, 'action', action, 'opened_at', opened_at,
            'seen_at', seen_at, 'occurrences', occurrences, 'resolved_at', resolved_at,
            'resolution', resolution, 'correlation_id', correlation_id)::text
-FROM exception
+FROM exception AS e
 WHERE (%(after)s::bigint IS NULL OR exception_id < %(after)s::bigint)
   AND (%(id)s::bigint IS NULL OR exception_id = %(id)s::bigint)
   AND (%(open)s::boolean IS NULL OR (resolved_at IS NULL) = %(open)s::boolean)
   AND (%(kind)s::text IS NULL OR kind = %(kind)s::text)
   AND (%(owner_team)s::text IS NULL OR owner_team = %(owner_team)s::text)
-ORDER BY exception_id DESC
+ORDER BY e.exception_id DESC
 LIMIT %(limit)s::bigint;
 
 -- name: find_exception

@@ -14,7 +14,7 @@ from starlette.types import Receive
 from stockbridge.contracts.base import Shape
 from stockbridge.engine import Engine
 from stockbridge.governance.keyring import Grant, Keyring
-from stockbridge.governance.keys import ApiKey
+from stockbridge.governance.keys import ADMIN, ApiKey
 from stockbridge.kernel.errors import Refusal
 from stockbridge.store.database import Pool
 from stockbridge.views.stock import StockView
@@ -95,6 +95,11 @@ class Route:
     def writes(self) -> bool:
         """Whether the call changes state."""
         return self.method != "GET" and "query" not in self.path
+
+    @cached_property
+    def opened_by(self) -> frozenset[str]:
+        """The scopes that open it, the one that includes all others among them."""
+        return frozenset((*self.scopes, ADMIN))
 
     @cached_property
     def decoder(self) -> msgspec.json.Decoder[Any]:

@@ -1,7 +1,7 @@
 """Correlation ids and W3C trace context: taken from the caller, made up when absent."""
 
+import os
 import re
-import secrets
 
 from stockbridge.kernel.errors import Refusal
 
@@ -31,9 +31,9 @@ def correlate(correlation_id: bytes | None, traceparent: bytes | None) -> tuple[
         chosen = correlation_id.decode()
         if trace:
             return chosen, trace[0].decode()
-        made = secrets.token_hex(16)
+        made = os.urandom(16).hex()
         return chosen, f"00-{made}-{made[:16]}-00"
     if trace:
         return trace[1].decode(), trace[0].decode()
-    made = secrets.token_hex(16)
+    made = os.urandom(16).hex()
     return made, f"00-{made}-{made[:16]}-00"

@@ -96,7 +96,7 @@ class Endpoint:
         wait_seconds = grant.bucket.take(time.monotonic())
         if wait_seconds:
             return _too_many(grant, wait_seconds)
-        if not any(grant.key.may(scope) for scope in self.route.scopes):
+        if grant.key.scopes.isdisjoint(self.route.opened_by):
             wanted = " or ".join(self.route.scopes)
             return Refusal("scope_missing", f"key {grant.key.key_id} lacks scope {wanted}", 403)
         if grant.key.bound and not self.route.bound_keys:

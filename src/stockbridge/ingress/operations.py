@@ -168,6 +168,7 @@ async def make_key(call: Call) -> Answer | Refusal:
             return Refusal("unknown_scope", str(error))
     if isinstance(made, Refusal):
         return made
+    await call.hub.keyring.refresh()
     key, token = made
     return answer_json(answers.KeyMade(key.key_id, token, sorted(key.scopes)), 201)
 
@@ -179,6 +180,7 @@ async def revoke_key(call: Call) -> Answer | Refusal:
         refusal = await keys.revoke(
             conn, key_id, actor=call.key.key_id, correlation_id=call.correlation_id
         )
+    await call.hub.keyring.refresh()
     return refusal or answer_json(answers.KeyRevoked(key_id, revoked=True))
 
 

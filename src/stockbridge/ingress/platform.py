@@ -14,6 +14,7 @@ from psycopg_pool import PoolTimeout
 from stockbridge.ingress import docs
 from stockbridge.ingress.answers import Check, Health, Readiness
 from stockbridge.ingress.call import Answer, Call, Hub, Route, answer_json
+from stockbridge.ingress.wire import PAGE
 from stockbridge.kernel.errors import Refusal, StockbridgeError
 from stockbridge.store.migrate import pending
 from stockbridge.store.sql import load
@@ -95,7 +96,7 @@ async def openapi(_call: Call) -> Answer | Refusal:
 
 async def reference(_call: Call) -> Answer | Refusal:
     """The contract as a page."""
-    return Answer(200, docs.page(contract()).encode(), _HTML)
+    return Answer(200, docs.page(contract()).encode(), _HTML, PAGE)
 
 
 @cache

@@ -1,4 +1,5 @@
--- What the API lists, and what its timers look for. Rows are (key, JSON document) in page order.
+-- What the API lists, and what its timers look for. Rows are (key, JSON document) in page order;
+-- the order names the table's column, because the key of the same name is text.
 
 -- name: items_page
 -- Lists items by SKU, those that start with `prefix` and have `status` when given.
@@ -152,9 +153,9 @@ SELECT job_id::text,
            'job_id', job_id, 'kind', kind, 'state', state, 'rows_good', rows_good,
            'rows_bad', rows_bad, 'detail', detail, 'actor', actor, 'started_at', started_at,
            'ended_at', ended_at, 'correlation_id', correlation_id)::text
-FROM import_job
+FROM import_job AS j
 WHERE (%(after)s::bigint IS NULL OR job_id < %(after)s::bigint)
-ORDER BY job_id DESC
+ORDER BY j.job_id DESC
 LIMIT %(limit)s::bigint;
 
 -- name: due_reservations

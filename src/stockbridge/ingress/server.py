@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import socket
 from collections.abc import Iterator
 
@@ -21,8 +22,9 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
+        cause = os.strerror(error.errno) if error.errno else str(error)
         raise Misconfigured(
-            f"cannot listen on {host} port {port}: {error.strerror or error}; stop what uses it, "
+            f"cannot listen on {host} port {port}: {cause}; stop what uses it, "
             "or choose another with --port, --host (STOCKBRIDGE_PORT, STOCKBRIDGE_HOST)"
         ) from error
 

@@ -13,20 +13,20 @@ from stockbridge.kernel.errors import Refusal
 DRAIN_BYTES_MAX: Final = 32 * 1024 * 1024
 """An oversized body is read and dropped up to here, so that its sender sees the answer."""
 
+_POLICY = b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 SECURITY: Final[Headers] = (
+    (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", _POLICY),
+)
+"""On every answer."""
+PAGE: Final[Headers] = (
+    (b"content-security-policy", _POLICY + b"; style-src 'self'; img-src 'self' data:"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
-    (
-        b"content-security-policy",
-        (
-            b"default-src 'none'; style-src 'self'; img-src 'self' data:; "
-            b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-        ),
-    ),
 )
-_NO_STORE: Final = (b"cache-control", b"no-store")
+"""On what a browser shows, as headers of the answer."""
 _TRANSPORT: Final = (b"strict-transport-security", b"max-age=31536000")
 _REPLAYED: Final = (b"idempotency-replayed", b"true")
 
@@ -80,7 +80,6 @@ async def send_answer(
         (b"content-type", answer.content_type),
         (b"x-correlation-id", call.correlation_id.encode()),
         (b"traceparent", call.traceparent.encode()),
-        _NO_STORE,
         *SECURITY,
     ]
     if call.grant is not None:

@@ -1,0 +1,116 @@
+"""Health, readiness, metrics and pages of a process."""
+
+import asyncio
+
+import pytest
+
+from stockbridge.app import build
+from stockbridge.kernel.errors import Misconfigured
+from stockbridge.kernel.settings import Settings
+from stockbridge.store.database import connect
+from tests.http_api import serving, warehouse
+
+
+async def test_ready_says_each_condition(dsn, tmp_path):
+    async with serving(dsn, tmp_path) as api:
+        for _ in range(200):
+            answer = await api.get("/readyz")
+            if answer.status_code == 200:
+                break
+            await asyncio.sleep(0.02)
+        names = {"database", "migrations", "engine", "view", "keys"}
+        assert set(answer.json()["checks"]) == names
+        assert answer.json()["ready"] is True
+        assert (await api.http.get("/healthz")).json() == {"status": "ok"}
+        async with await connect(dsn) as conn:
+            await conn.execute(b"DELETE FROM schema_migration")
+        answer = await api.get("/readyz")
+        assert (answer.status_code, answer.json()["ready"]) == (503, False)
+        assert "pending" in answer.json()["checks"]["migrations"]["detail"]
+        with pytest.raises(Misconfigured, match="stockbridge migrate"):
+            await build(Settings(dsn=dsn, data_dir=tmp_path))
+        await api.app.engine.stop()
+        assert (await api.get("/readyz")).json()["checks"]["engine"]["ok"] is False
+        assert (await api.http.get("/healthz")).status_code == 200
+
+
+async def test_reads_survive_cut_connections(dsn, tmp_path):
+    async with serving(dsn, tmp_path) as api:
+        await warehouse(api)
+        await api.stock("A", MAIN=1)
+        async with await connect(dsn) as conn:
+            cut = (
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE pid <> pg_backend_pid() AND datname = current_database()"
+            )
+            await conn.execute(cut.encode())
+        calls = [
+            *(api.get("/v1/items") for _ in range(20)),
+            *(api.get("/v1/availability/A?channel=web") for _ in range(20)),
+            *(api.put(f"/v1/items/N{n}", {}) for n in range(5)),
+        ]
+        for answer in await asyncio.gather(*calls):
+            assert answer.status_code in {200, 201, 503}, answer.text
+            if answer.status_code == 503:
+                assert answer.headers["retry-after"]
+        for _ in range(100):
+            if (await api.get("/readyz")).status_code == 200:
+                break
+            await asyncio.sleep(0.05)
+        assert (await api.get("/v1/items/A")).status_code == 200
+
+
+async def test_metrics_count_by_route_and_never_by_name(dsn, tmp_path):
+    async with serving(dsn, tmp_path) as api:
+        await warehouse(api)
+        await api.stock("SECRET-SKU", MAIN=1)
+        await api.get("/v1/items/SECRET-SKU")
+        await api.get("/nothing")
+        text = (await api.http.get("/metrics")).text
+        sample = 'requests_total{method="GET",route="/v1/items/{sku}",status="200"} 1.0'
+        assert f"stockbridge_http_{sample}" in text
+        assert 'route="unmatched",status="404"' in text
+        for name in (
+            "engine_batch_commands_count",
+            "engine_queue",
+            "view_age_seconds",
+            "view_items",
+        ):
+            assert f"stockbridge_{name}" in text
+        assert "SECRET-SKU" not in text
+
+
+async def test_the_overview_escapes_what_it_shows(dsn, tmp_path):
+    async with serving(dsn, tmp_path) as api:
+        await warehouse(api)
+        await api.stock("<script>alert(1)", MAIN=5)
+        async with await connect(dsn) as conn:
+            await conn.execute(
+                b"INSERT INTO exception (kind, subject, severity, owner_team, cause, action, "
+                b"opened_at, seen_at, correlation_id) VALUES ('k', '<b>', 1, 't', '\"><img>', "
+                b"'a', now(), now(), 'c')"
+            )
+        answer = await api.http.get("/")
+        assert (answer.status_code, answer.headers["content-type"]) == (
+            200,
+            "text/html; charset=utf-8",
+        )
+        assert "<script" not in answer.text
+        assert "<img" not in answer.text
+        assert "&lt;script&gt;alert(1)" in answer.text
+        style = await api.http.get("/style.css")
+        assert "light-dark(" in style.text
+
+
+async def test_pages_of_a_reachable_server_ask_for_the_key(dsn, tmp_path):
+    everywhere = "0.0.0.0"  # noqa: S104 - that is what the test is about
+    async with serving(dsn, tmp_path, host=everywhere) as api:
+        url = api.app.url.replace(everywhere, "127.0.0.1")
+        answer = await api.http.get(f"{url}/")
+        assert answer.status_code == 401
+        assert answer.headers["www-authenticate"].startswith("Basic")
+        for secret, status in ((api.token, 200), ("wrong", 401), ("", 401)):
+            answer = await api.http.get(f"{url}/", auth=("any", secret))
+            assert answer.status_code == status, secret
+        broken = await api.http.get(f"{url}/", headers={"authorization": "Basic %%%"})
+        assert broken.status_code == 401
