@@ -48,7 +48,7 @@ async def test_cursors_visit_every_row_once(api):
 
 
 # path, body, what reading it back shows beyond the body
-MASTERS = [
+MASTERS: list[tuple[str, dict[str, object], dict[str, object]]] = [
     ("/v1/systems/wms1", {"kind": "wms", "criticality": 1, "lifecycle": "draft"}, {}),
     ("/v1/locations/EAST", {"name": "East", "kind": "store", "authority": "wms1",
                             "time_zone": "Europe/London", "feed_silence_seconds": 60}, {}),

@@ -160,9 +160,15 @@ async def test_many_figures_at_once(api):
     answer = (await api.post("/v1/availability/query", body)).json()
     assert [(row["sku"], row["available"]) for row in answer["items"]] == [("A", 1), ("B", 2)]
     assert answer["unknown"] == ["nothing"]
-    for skus, status in (([], 422), (["A"] * 10_000, 200), (["A"] * 10_001, 422), ([1], 422)):
-        body = {"channel": "web", "skus": skus}
-        assert (await api.post("/v1/availability/query", body)).status_code == status
+    sizes: list[tuple[list[object], int]] = [
+        ([], 422),
+        (["A"] * 10_000, 200),
+        (["A"] * 10_001, 422),
+        ([1], 422),
+    ]
+    for skus, status in sizes:
+        asked = {"channel": "web", "skus": skus}
+        assert (await api.post("/v1/availability/query", asked)).status_code == status
 
 
 async def test_fences_keep_stock_for_their_channel(api):

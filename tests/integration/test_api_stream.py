@@ -81,6 +81,7 @@ async def test_an_open_stream_does_not_hold_up_the_end(dsn, tmp_path):
         async with listen(api) as response:
             lines = response.aiter_lines()
             await asyncio.wait_for(events(lines, 1), 5)
+            assert api.app.server is not None
             began = time.monotonic()
             await asyncio.wait_for(api.app.server.end(), 10)
             assert time.monotonic() - began < 3
