@@ -3,7 +3,7 @@
 from base64 import b64decode
 from collections.abc import Callable
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
@@ -44,6 +44,10 @@ _ENVELOPES = msgspec.json.Decoder(Annotated[list[CloudEvent], Meta(max_length=LI
 _ANYTHING = msgspec.json.Decoder()
 
 
+Read = Callable[[str, bytes], "list[Shape] | Undecodable"]
+"""Command bodies of (contract, data)."""
+
+
 def decode(
     contract: str, content_type: str, body: bytes, upcasts: Upcasts = UPCASTS
 ) -> list[Shape] | Undecodable:
@@ -52,11 +56,18 @@ def decode(
     `body` is the event's data, a JSON list of such data, or (by content type) a CloudEvents
     envelope or batch; in a batch each event names its own contract.
     """
+    return decode_with(partial(read_builtin, upcasts=upcasts), contract, content_type, body)
+
+
+def decode_with(
+    read: Read, contract: str, content_type: str, body: bytes
+) -> list[Shape] | Undecodable:
+    """The same, `read` knowing the contracts."""
     kind = plain(content_type)
     if kind == BATCH:
-        return _decode_batch(body, upcasts)
+        return _decode_batch(body, read)
     data = unwrap(contract, body) if kind == STRUCTURED else body
-    return data if isinstance(data, Undecodable) else _decode_data(contract, data, upcasts)
+    return data if isinstance(data, Undecodable) else read(contract, data)
 
 
 def plain(content_type: str) -> str:
@@ -85,21 +96,24 @@ def _data_of(event: CloudEvent) -> bytes | Undecodable:
         return Undecodable("invalid_event", f"event {event.id}: data_base64: {error}")
 
 
-def _decode_batch(body: bytes, upcasts: Upcasts) -> list[Shape] | Undecodable:
+def _decode_batch(body: bytes, read: Read) -> list[Shape] | Undecodable:
     events = attempt(_ENVELOPES.decode, body)
     if isinstance(events, Undecodable):
         return events
     found: list[Shape] = []
     for index, event in enumerate(events):
         data = _data_of(event)
-        read = data if isinstance(data, Undecodable) else _decode_data(event.type, data, upcasts)
-        if isinstance(read, Undecodable):
-            return read._replace(detail=f"event {index} of the batch: {read.detail}")
-        found += read
+        said = data if isinstance(data, Undecodable) else read(event.type, data)
+        if isinstance(said, Undecodable):
+            return said._replace(detail=f"event {index} of the batch: {said.detail}")
+        found += said
     return found or _nothing()
 
 
-def _decode_data(contract: str, data: bytes, upcasts: Upcasts) -> list[Shape] | Undecodable:
+def read_builtin(
+    contract: str, data: bytes, upcasts: Upcasts = UPCASTS
+) -> list[Shape] | Undecodable:
+    """The command bodies of one event's data, or of a list of such data."""
     reader = readers().get(contract)
     if reader is not None:
         facts = attempt(reader.decoder.decode, data)
