@@ -18,15 +18,17 @@ STORIES = {
     """,
     "two reports that disagree": """
         receive  PO1 W1 A:10                    | 201 booked
-        receive  PO1 W1 A:9                     | 200 conflict
-        A@W1                                    | available=10
+        receive  PO1 W1 A:9                     | 201 corrected
+        A@W1                                    | available=9
+        receive  PO1 W1 A:10                    | 200 conflict
+        A@W1                                    | available=9
         exceptions                              | fact_conflict
     """,
     "one line new, one known, one contradicted": """
         receive  PO1 W1 A:10                    | 201 booked
         receive  PO1 W1 A:10 B:3                | 201 duplicate booked
-        receive  PO1 W1 A:9 B:3 C:1             | 201 conflict duplicate booked
-        A@W1                                    | available=10
+        receive  PO1 W1 A:9 B:3 C:1             | 201 corrected duplicate booked
+        A@W1                                    | available=9
     """,
     "one item twice in a document": """
         receive  PO1 W1 A:10 A:5                | 201 booked booked

@@ -45,7 +45,10 @@ FULL JOIN (
                string_agg(coalesce(unit_cost::text, chr(30)), chr(31) ORDER BY movement_id),
                string_agg(coalesce(message_id, chr(30)), chr(31) ORDER BY movement_id),
                string_agg(correlation_id, chr(31) ORDER BY movement_id),
-               string_agg(coalesce(reverses::text, chr(30)), chr(31) ORDER BY movement_id)
+               string_agg(coalesce(reverses::text, chr(30)), chr(31) ORDER BY movement_id),
+               string_agg(CASE WHEN lot IS NULL AND serials IS NULL THEN chr(30)
+                          ELSE concat(lot, chr(29), array_to_string(serials, chr(29))) END,
+                          chr(31) ORDER BY movement_id)
            ) AS content
     FROM movement
     WHERE movement_id >= (%(after)s::bigint + 1) << 20

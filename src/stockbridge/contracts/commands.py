@@ -95,10 +95,17 @@ class SetFences(Shape, frozen=True):
 
 # Facts ----------------------------------------------------------------------------------------
 class QuantityLine(ItemLine, frozen=True, kw_only=True):
-    """A moved quantity; `package` tells partial reports of one line apart."""
+    """A moved quantity; `package` tells partial reports of one line apart.
+
+    `quantity_mode` cumulative: `quantity` is the running total of the document line, so far.
+    `lot` and `serials` name what moved; serials, where given, are one for each unit.
+    """
 
     quantity: Positive
     package: Number | None = None
+    quantity_mode: Literal["increment", "cumulative"] = "increment"
+    lot: Number | None = None
+    serials: Annotated[list[Number], Meta(max_length=LINES_MAX)] = []
 
 
 class ReceiptLine(QuantityLine, frozen=True, kw_only=True):
@@ -115,6 +122,7 @@ class ReportReceipt(Shape, frozen=True, kw_only=True):
     lines: Annotated[list[ReceiptLine], Meta(min_length=1, max_length=LINES_MAX)]
     occurred_at: Moment | None = None
     source: Code | None = None
+    sequence: NotNegative | None = None
 
 
 class ReportShipment(Shape, frozen=True, kw_only=True):
@@ -126,11 +134,12 @@ class ReportShipment(Shape, frozen=True, kw_only=True):
     shipment: Number
     location: Code
     lines: Annotated[list[QuantityLine], Meta(min_length=1, max_length=LINES_MAX)]
-    stage: Literal["allocated", "picked", "packed", "shipped"] = "shipped"
+    stage: Literal["allocated", "deallocated", "picked", "packed", "shipped"] = "shipped"
     reservation: ReservationId | None = None
     document: Document | None = None
     occurred_at: Moment | None = None
     source: Code | None = None
+    sequence: NotNegative | None = None
 
 
 class ReportTransfer(Shape, frozen=True, kw_only=True):
@@ -144,6 +153,7 @@ class ReportTransfer(Shape, frozen=True, kw_only=True):
     expected_at: Moment | None = None
     occurred_at: Moment | None = None
     source: Code | None = None
+    sequence: NotNegative | None = None
 
 
 class CountLine(ItemLine, frozen=True, kw_only=True):
@@ -161,6 +171,7 @@ class ReportCount(Shape, frozen=True, kw_only=True):
     lines: Annotated[list[CountLine], Meta(min_length=1, max_length=LINES_MAX)]
     occurred_at: Moment | None = None
     source: Code | None = None
+    sequence: NotNegative | None = None
 
 
 class ReturnLine(QuantityLine, frozen=True, kw_only=True):
@@ -177,6 +188,7 @@ class ReportReturn(Shape, frozen=True, kw_only=True):
     lines: Annotated[list[ReturnLine], Meta(min_length=1, max_length=LINES_MAX)]
     occurred_at: Moment | None = None
     source: Code | None = None
+    sequence: NotNegative | None = None
 
 
 class AdjustLine(ItemLine, frozen=True, kw_only=True):
@@ -195,17 +207,19 @@ class AdjustStock(Shape, frozen=True, kw_only=True):
     lines: Annotated[list[AdjustLine], Meta(min_length=1, max_length=LINES_MAX)]
     occurred_at: Moment | None = None
     source: Code | None = None
+    sequence: NotNegative | None = None
 
 
 class MoveState(Shape, frozen=True, kw_only=True):
-    """Put stock on hold (available to quarantined) or release it."""
+    """Put stock on hold (available to quarantined), release it, or dispose of what came back."""
 
     document: Document
     location: Code
-    movement: Literal["hold", "release"]
+    movement: Literal["hold", "release", "restock", "scrap"]
     lines: Annotated[list[QuantityLine], Meta(min_length=1, max_length=LINES_MAX)]
     occurred_at: Moment | None = None
     source: Code | None = None
+    sequence: NotNegative | None = None
 
 
 class SupplyLine(ItemLine, frozen=True, kw_only=True):
@@ -224,6 +238,7 @@ class RecordSupply(Shape, frozen=True, kw_only=True):
     expected_at: Moment | None = None
     occurred_at: Moment | None = None
     source: Code | None = None
+    sequence: NotNegative | None = None
 
 
 class SafetyLine(Shape, frozen=True):

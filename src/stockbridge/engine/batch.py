@@ -76,7 +76,7 @@ async def _needs(conn: Conn, masters: Masters, requests: list[Request], due: set
         needs.reservations |= due
         needs.all_locations = True
         needs.fences = needs.fences or masters.has_fences
-    if needs.reservations or needs.references:
+    if needs.reservations or needs.references or needs.continued:
         await find_documents(conn, needs)
     await masters.fetch(conn, needs.skus, needs.aliases, needs.item_ids)
     for request in requests:
@@ -107,11 +107,14 @@ def _decide(
 
 
 async def _due(conn: Conn, world: World, done: set[int]) -> set[int]:
-    """Reservations past their time that hold items the batch found short, not yet expired."""
+    """Reservations the batch must read after all.
+
+    Those a fulfilment named, and those past their time that hold items the batch found short.
+    """
     if not world.short_items:
-        return set()
+        return world.wanted - done
     found = await find_due(conn, world.now, sorted(world.short_items))
-    return found - done
+    return (found | world.wanted) - done
 
 
 async def find_due(

@@ -14,6 +14,7 @@ from stockbridge.domain.world.model import (
     Fact,
     FulfilmentLine,
     Hold,
+    Report,
     Reservation,
     ReservationLine,
     Supply,
@@ -33,16 +34,24 @@ LEDGER_SQL = load(ledger.__name__)
 RESERVATIONS_SQL = load(reservations.__name__)
 FULFILMENT_SQL = load(fulfilment.__name__)
 
+decode_reports = msgspec.json.Decoder(dict[str, Report]).decode
 decode_lines = msgspec.json.Decoder(list[ReservationLine]).decode
 
 
 async def find_documents(conn: Conn, needs: Needs) -> None:
     """Learn, without locks, which items the named reservations take; their lines never change."""
+    if needs.continued:
+        values = {"fulfilments": texts(list(needs.continued))}
+        cursor = await conn.execute(FULFILMENT_SQL.find_promises, values)
+        needs.reservations.update(row[0] for row in await cursor.fetchall())
+    if not needs.reservations and not needs.references:
+        return
     values = {"ids": ints(needs.reservations), "refs": texts(list(needs.references))}
     cursor = await conn.execute(RESERVATIONS_SQL.find_reservations, values)
     for reservation_id, lines in await cursor.fetchall():
         needs.reservations.add(reservation_id)
         for line in decode_lines(lines):
+            needs.skus.add(line.sku)
             needs.item_ids.update(part for part, _ in line.parts)
 
 
@@ -92,6 +101,8 @@ def _extras(needs: Needs, items: str) -> list[tuple[Any, bytes, dict[str, Any]]]
         documents = {"items": items, "documents": texts(list(needs.documents))}
         reads.append((_anchor, LEDGER_SQL.read_anchors, {"items": items}))
         reads.append((_fact, LEDGER_SQL.read_facts, keys))
+        lines = {"keys": "{" + ",".join(needs.line_keys) + "}"}
+        reads.append((_line, LEDGER_SQL.read_lines, lines))
         reads.append((_supply, LEDGER_SQL.read_supplies, documents))
     if needs.fulfilments:
         names = {"fulfilments": texts(list(needs.fulfilments))}
@@ -136,6 +147,10 @@ def _anchor(world: World, row: tuple[Any, ...]) -> None:
 
 def _fact(world: World, row: tuple[Any, ...]) -> None:
     world.facts[row[0]] = Fact(*row[1:])
+
+
+def _line(world: World, row: tuple[Any, ...]) -> None:
+    world.lines[row[0]] = decode_reports(row[1])
 
 
 def _supply(world: World, row: tuple[Any, ...]) -> None:

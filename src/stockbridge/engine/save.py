@@ -8,12 +8,12 @@ from psycopg import AsyncConnection
 
 from stockbridge import governance, outbox
 from stockbridge.domain import fulfilment, ledger, masters, reservations
-from stockbridge.domain.ledger.digest import batch_digest
+from stockbridge.domain.ledger.digest import GROUP, batch_digest
 from stockbridge.domain.ledger.digest import texts as canonical
 from stockbridge.domain.world.model import COUNTED_AT, VERSION
 from stockbridge.domain.world.world import ID_BITS, World
 from stockbridge.engine.request import Outcome, Request
-from stockbridge.kernel.accounts import AVAILABLE
+from stockbridge.kernel.accounts import ACCOUNTS, AVAILABLE
 from stockbridge.kernel.clock import microseconds
 from stockbridge.outbox.notices import notices
 from stockbridge.store.arrays import (
@@ -56,8 +56,10 @@ def record_writes(world: World, answered: list[tuple[Request, Outcome]]) -> Iter
         yield from _movements(world)
     if world.reservations_changed or world.holds_changed:
         yield from _promises(world)
-    if world.facts_new or world.supplies_changed:
+    if world.facts_changed or world.lines_changed or world.supplies_changed:
         yield from _facts(world)
+    if world.lots_changed or world.serials_changed:
+        yield from _tracking(world)
     if world.fulfilment_changed:
         yield _fulfilments(world)
     if world.fences_changed:
@@ -132,7 +134,8 @@ def _movements(world: World) -> Iterable[Write]:
     moves = world.movements
     first = (world.batch_id << ID_BITS) + 1
     (kinds, items, places, givers, takers, quantities, occurred, types, numbers, lines,
-     correlations, reasons, costs, messages, reverses) = zip(*moves, strict=True)  # fmt: skip
+     correlations, reasons, costs, messages, reverses, lots, serials) = zip(
+         *moves, strict=True)  # fmt: skip
     now, now_us = world.now, microseconds(world.now)
     whole = [
         ",".join(map(str, column))
@@ -142,7 +145,12 @@ def _movements(world: World) -> Iterable[Write]:
         )
     ]  # fmt: skip
     reversed_ids = [None if value is None else str(value) for value in reverses]
-    words = (types, numbers, lines, reasons, costs, messages, correlations, reversed_ids)
+    joined = [GROUP.join(units) or None for units in serials]
+    tracked = [
+        None if lot is None and units is None else f"{lot or ''}{GROUP}{units or ''}"
+        for lot, units in zip(lots, joined, strict=True)
+    ]
+    words = (types, numbers, lines, reasons, costs, messages, correlations, reversed_ids, tracked)
     names = ("ids", "kinds", "items", "locations", "from_accounts", "to_accounts", "quantities",
              "occurred")  # fmt: skip
     yield (
@@ -157,6 +165,8 @@ def _movements(world: World) -> Iterable[Write]:
             "message_ids": texts_or_null(messages),
             "correlation_ids": texts(correlations),
             "reverses": ints_or_null(reverses),
+            "lots": texts_or_null(lots),
+            "serials": texts_or_null(joined),
             "batch_id": world.batch_id,
             "now": now,
         },
@@ -238,14 +248,15 @@ def _promises(world: World) -> Iterable[Write]:
 
 
 def _facts(world: World) -> Iterable[Write]:
-    if world.facts_new:
-        kinds, items, places, quantities, sources, numbers = zip(
-            *world.facts_new.values(), strict=True
+    if world.facts_changed:
+        kinds, items, places, quantities, sources, numbers, ranks = zip(
+            *world.facts_changed.values(), strict=True
         )
         yield (
-            LEDGER_SQL.add_facts,
+            LEDGER_SQL.put_facts,
             {
-                "keys": "{" + ",".join(world.facts_new) + "}",
+                "keys": "{" + ",".join(world.facts_changed) + "}",
+                "ranks": texts(ranks),
                 "kinds": texts(kinds),
                 "items": ints(items),
                 "locations": ints(places),
@@ -256,6 +267,10 @@ def _facts(world: World) -> Iterable[Write]:
                 "now": world.now,
             },
         )
+    if world.lines_changed:
+        line_keys = "{" + ",".join(world.lines_changed) + "}"
+        reports = texts([encode_lines(line).decode() for line in world.lines_changed.values()])
+        yield LEDGER_SQL.put_lines, {"keys": line_keys, "reports": reports}
     if world.supplies_changed:
         keys, supplies = zip(*world.supplies_changed.items(), strict=True)
         items, places, types, numbers, lines, accounts = zip(*keys, strict=True)
@@ -270,6 +285,31 @@ def _facts(world: World) -> Iterable[Write]:
                 "accounts": ints(accounts),
                 "quantities": ints([supply.quantity for supply in supplies]),
                 "moments": moments([supply.expected_at for supply in supplies]),
+                "stated": moments([supply.stated_at for supply in supplies]),
+            },
+        )
+
+
+def _tracking(world: World) -> Iterable[Write]:
+    """Lots and serials, where movements named them."""
+    if world.lots_changed:
+        items, places, lots = zip(*world.lots_changed, strict=True)
+        states = list(zip(*world.lots_changed.values(), strict=True))
+        names = ("available", "allocated", "picked", "quarantined")
+        values = {name: ints(states[ACCOUNTS[name]]) for name in names}
+        values |= {"items": ints(items), "locations": ints(places), "lots": texts(lots)}
+        yield LEDGER_SQL.move_lots, values
+    if world.serials_changed:
+        items, serials = zip(*world.serials_changed, strict=True)
+        places, accounts, occurred = zip(*world.serials_changed.values(), strict=True)
+        yield (
+            LEDGER_SQL.place_serials,
+            {
+                "items": ints(items),
+                "serials": texts(serials),
+                "locations": ints(places),
+                "accounts": ints(accounts),
+                "moments": moments(occurred),
             },
         )
 
@@ -288,6 +328,7 @@ def _fulfilments(world: World) -> Write:
             "picked": ints([line.picked for line in lines]),
             "packed": ints([line.packed for line in lines]),
             "shipped": ints([line.shipped for line in lines]),
+            "deallocated": ints([line.deallocated for line in lines]),
         },
     )
 

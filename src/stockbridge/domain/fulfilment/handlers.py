@@ -3,22 +3,27 @@
 from typing import Any
 
 from stockbridge.contracts.commands import ReportShipment
-from stockbridge.domain.fulfilment.rules import reached, steps
-from stockbridge.domain.ledger.facts import FactLine, FactSpec, Posting
+from stockbridge.domain.fulfilment.rules import STAGES, Reached, reached, steps
+from stockbridge.domain.ledger.facts import FactLine, FactSpec
 from stockbridge.domain.ledger.handlers import draw_supply, supply_key
+from stockbridge.domain.ledger.lines import Level, units_of
+from stockbridge.domain.ledger.posting import Posting
 from stockbridge.domain.masters.model import Catalog
-from stockbridge.domain.reservations.rules import internal_id, keep_promises
-from stockbridge.domain.world.model import ExceptionCase, FulfilmentLine, Supply
+from stockbridge.domain.reservations.rules import internal_id, keep_promises, renew_promise
+from stockbridge.domain.world.model import ExceptionCase, FulfilmentLine, Reports, Supply
 from stockbridge.domain.world.needs import Needs
+from stockbridge.domain.world.resolve import row_error
 from stockbridge.domain.world.world import World
 from stockbridge.kernel.accounts import (
     ACCOUNTS,
     ALLOCATE,
     AVAILABLE,
     CUSTOMER,
+    DEALLOCATE,
     DISPOSE,
     IN_TRANSIT,
     ON_ORDER,
+    PACK,
     PICK,
     QUARANTINED,
     RECEIVE,
@@ -30,15 +35,22 @@ from stockbridge.kernel.accounts import (
     TRANSFER_RECEIVE,
     TRANSFER_SHIP,
 )
+from stockbridge.kernel.errors import Refusal
 
-STAGE_KINDS = {"allocated": ALLOCATE, "picked": PICK, "packed": PICK, "shipped": SHIP}
+STAGE_KINDS = {
+    "allocated": ALLOCATE,
+    "deallocated": DEALLOCATE,
+    "picked": PICK,
+    "packed": PACK,
+    "shipped": SHIP,
+}
 
 
 # Receipts -------------------------------------------------------------------------------------
-def _book_receipt(posting: Posting, fact: FactLine) -> dict[str, Any]:
+def _book_receipt(posting: Posting, fact: FactLine, change: Level) -> dict[str, Any]:
     """In transit first, then on order, then what nobody announced."""
     state = ACCOUNTS[fact.asked.state]
-    left = fact.line.units
+    left = change[0]
     for pipeline in (IN_TRANSIT, ON_ORDER):
         announced = draw_supply(posting, fact, pipeline, left)
         posting.move(RECEIVE, fact.line, (pipeline, state), announced)
@@ -52,7 +64,8 @@ RECEIPT_SPEC = FactSpec(
     kind=lambda body: f"receipt_{body.document.type}",
     number=lambda body: body.document.number,
     places=lambda body: [body.location],
-    parts=lambda _body, line: (line.package, line.state),
+    parts=lambda _body, line: (line.package, line.state, line.lot),
+    line=lambda body, line: f"receipt:{body.document.type}:{line.state}",
     book=_book_receipt,
 )
 
@@ -64,12 +77,14 @@ def _shipment_names(body: ReportShipment, needs: Needs) -> None:
         needs.reservations.add(internal_id(body.reservation))
     elif body.document is not None:
         needs.references.add(body.document.number)
+    else:
+        needs.continued.add(body.shipment)
 
 
 def _shipment_rows(
-    body: ReportShipment, _lines: list[FactLine], masters: Catalog, needs: Needs
+    _body: ReportShipment, _lines: list[FactLine], masters: Catalog, needs: Needs
 ) -> None:
-    if body.reservation is not None or body.document is not None:
+    if needs.reservations:
         needs.all_locations = True
         needs.fences = needs.fences or masters.has_fences
 
@@ -90,6 +105,18 @@ def _reservation_for(posting: Posting) -> int | None:
     return next((i for i in named_ids if world.reservations[i].is_open), None)
 
 
+def _check_order(world: World, body: ReportShipment) -> Refusal | None:
+    """A shipment for an order we have not heard of waits for it."""
+    order = body.document
+    if order is None or order.type != "order" or body.reservation is not None:
+        return None
+    if order.number in world.references:
+        return None
+    detail = f"no reservation has the reference {order.number}; reserve it first, or wait for it"
+    error = row_error(0, "document", "unknown_order", detail, f"order:{order.number}")
+    return Refusal("unknown_order", detail, 422, [error])
+
+
 def _unknown_reservation(posting: Posting, public: str) -> ExceptionCase:
     return ExceptionCase(
         kind="unknown_reservation",
@@ -102,22 +129,32 @@ def _unknown_reservation(posting: Posting, public: str) -> ExceptionCase:
     )
 
 
-def _book_stage(posting: Posting, fact: FactLine) -> dict[str, Any]:
-    world, line, stage = posting.world, fact.line, posting.body.stage
+def _book_stage(posting: Posting, fact: FactLine, change: Level) -> None:
+    kind = STAGE_KINDS[posting.body.stage]
+    for step in steps(Reached(*change)):
+        posting.move(kind, fact.line, (step.from_account, step.to_account), step.units)
+
+
+def _settle_stage(
+    posting: Posting, fact: FactLine, before: Reports, after: Reports
+) -> dict[str, Any] | None:
+    """Keep the promise for what the building has bound, or renew it for what it gave back."""
+    world, item_id = posting.world, fact.line.item.item_id
     location = posting.places[0].location_id
     progress = _progress(world, posting, fact, location)
-    before = reached(progress)
-    setattr(progress, stage, getattr(progress, stage) + line.units)
-    after = reached(progress)
-    for step in steps(before, after):
-        accounts = (step.from_account, step.to_account)
-        posting.move(STAGE_KINDS[stage], line, accounts, step.units)
-    bound = after.allocated - before.allocated
-    reservation_id = progress.reservation_id
-    if reservation_id is None or not bound:
-        return {}
-    place = (line.item.item_id, location)
-    left = keep_promises(world, reservation_id, place, bound, posting.command.correlation_id)
+    for stage, track in STAGES.items():
+        setattr(progress, stage, units_of(after, track))
+    bound = reached(after).allocated - reached(before).allocated
+    if progress.reservation_id is None or not bound:
+        return None
+    if progress.reservation_id not in world.reservations:
+        world.wanted.add(progress.reservation_id)
+        return None
+    place, correlation_id = (item_id, location), posting.command.correlation_id
+    if bound < 0:
+        renew_promise(world, progress.reservation_id, place, -bound, correlation_id)
+        return {"promised": bound}
+    left = keep_promises(world, progress.reservation_id, place, bound, correlation_id)
     return {"promised": bound - left}
 
 
@@ -138,8 +175,13 @@ SHIPMENT_SPEC = FactSpec(
     kind=lambda body: body.stage,
     number=lambda body: body.shipment,
     places=lambda body: [body.location],
-    parts=lambda _body, line: (line.package,),
+    parts=lambda _body, line: (line.package, line.lot),
+    line=lambda _body, _line: "fulfilment",
+    track=lambda body: STAGES[body.stage],
+    levels=reached,
     book=_book_stage,
+    settle=_settle_stage,
+    check=_check_order,
     explode_kits=True,
     more_names=_shipment_names,
     more_rows=_shipment_rows,
@@ -147,9 +189,9 @@ SHIPMENT_SPEC = FactSpec(
 
 
 # Transfers ------------------------------------------------------------------------------------
-def _book_transfer(posting: Posting, fact: FactLine) -> None:
+def _book_transfer(posting: Posting, fact: FactLine, change: Level) -> None:
     """Out of one location, or into the other; either may be reported first."""
-    units, line = fact.line.units, fact.line
+    units, line = change[0], fact.line
     origin, destination = posting.places
     key = supply_key(posting, fact, IN_TRANSIT)
     known = posting.world.supplies.get(key, Supply(0, None))
@@ -168,15 +210,15 @@ TRANSFER_SPEC = FactSpec(
     kind=lambda body: f"transfer_{body.stage}",
     number=lambda body: body.transfer,
     places=lambda body: [body.from_location, body.to_location],
-    parts=lambda _body, line: (line.package,),
+    parts=lambda _body, line: (line.package, line.lot),
     book=_book_transfer,
 )
 
 
 # Returns --------------------------------------------------------------------------------------
-def _book_return(posting: Posting, fact: FactLine) -> None:
+def _book_return(posting: Posting, fact: FactLine, change: Level) -> None:
     """Into quarantine, and on from there where the disposition is known."""
-    units, line = fact.line.units, fact.line
+    units, line = change[0], fact.line
     posting.move(RETURN_RECEIVE, line, (CUSTOMER, QUARANTINED), units)
     if fact.asked.disposition == "restock":
         posting.move(DISPOSE, line, (QUARANTINED, AVAILABLE), units)
@@ -189,7 +231,8 @@ RETURN_SPEC = FactSpec(
     kind=lambda _body: "return",
     number=lambda body: body.rma,
     places=lambda body: [body.location],
-    parts=lambda _body, line: (line.package, line.disposition),
+    parts=lambda _body, line: (line.package, line.disposition, line.lot),
+    line=lambda _body, line: f"return:{line.disposition}",
     book=_book_return,
     explode_kits=True,
 )

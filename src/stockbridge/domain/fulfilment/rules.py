@@ -6,10 +6,19 @@ the pick that arrives afterwards books nothing (domain rule "stage facts").
 
 from typing import NamedTuple
 
-from stockbridge.domain.world.model import FulfilmentLine
+from stockbridge.domain.ledger.lines import units_of
+from stockbridge.domain.world.model import Reports
 from stockbridge.kernel.accounts import ALLOCATED, AVAILABLE, CUSTOMER, PICKED
 
-STAGES = ("allocated", "picked", "packed", "shipped")
+ALLOCATED_STAGE, DEALLOCATED, PICKED_STAGE, PACKED, SHIPPED = range(5)
+STAGES = {
+    "allocated": ALLOCATED_STAGE,
+    "deallocated": DEALLOCATED,
+    "picked": PICKED_STAGE,
+    "packed": PACKED,
+    "shipped": SHIPPED,
+}
+"""Stages a building reports, and the track of its reports on a fulfilment line."""
 
 
 class Reached(NamedTuple):
@@ -28,24 +37,29 @@ class Step(NamedTuple):
     units: int
 
 
-def reached(line: FulfilmentLine) -> Reached:
-    """What the reported totals say, each stage at least the later ones."""
-    shipped = line.shipped
-    picked = max(line.picked, line.packed, shipped)
-    return Reached(max(line.allocated, picked), picked, shipped)
+def reached(reports: Reports, until: int | None = None) -> Reached:
+    """What was reached by a moment, each stage at least the later ones.
+
+    What the building gave back (deallocated) counts against what it allocated, whichever report
+    came first.
+    """
+    shipped = units_of(reports, SHIPPED, until)
+    picked = max(units_of(reports, PICKED_STAGE, until), units_of(reports, PACKED, until), shipped)
+    allocated = units_of(reports, ALLOCATED_STAGE, until) - units_of(reports, DEALLOCATED, until)
+    return Reached(max(allocated, picked), picked, shipped)
 
 
-def steps(before: Reached, after: Reached) -> list[Step]:
-    """The fewest state changes from one to the other; stages only grow."""
-    change = {
-        AVAILABLE: before.allocated - after.allocated,
-        ALLOCATED: (after.allocated - after.picked) - (before.allocated - before.picked),
-        PICKED: (after.picked - after.shipped) - (before.picked - before.shipped),
-        CUSTOMER: after.shipped - before.shipped,
+def steps(change: Reached) -> list[Step]:
+    """The fewest state changes that a change of what was reached comes to."""
+    net = {
+        AVAILABLE: -change.allocated,
+        ALLOCATED: change.allocated - change.picked,
+        PICKED: change.picked - change.shipped,
+        CUSTOMER: change.shipped,
     }
     made: list[Step] = []
-    givers = [(account, -units) for account, units in change.items() if units < 0]
-    for taker, wanted in reversed([(a, units) for a, units in change.items() if units > 0]):
+    givers = [(account, -units) for account, units in net.items() if units < 0]
+    for taker, wanted in reversed([(a, units) for a, units in net.items() if units > 0]):
         left = wanted
         while left:
             giver, units = givers.pop()

@@ -5,7 +5,8 @@ same: whole-number columns joined by ",", text columns by U+001F, NULL as U+001E
 newline; the first line is `batch_id,recorded_at` in microseconds since 1970. SHA-256 over UTF-8.
 Columns: movement_id, kind, item_id, location_id, from_account, to_account, quantity, occurred_at
 (microseconds), document_type, document_number, document_line, reason, unit_cost (numeric(18,6)
-text), message_id, correlation_id, reverses (text).
+text), message_id, correlation_id, reverses (text), lot and serials (lot, then each serial, joined
+by U+001D; NULL when neither is named).
 """
 
 from collections.abc import Iterable
@@ -16,6 +17,7 @@ from stockbridge.kernel.clock import microseconds
 
 TEXT_SEPARATOR = "\x1f"
 NULL = "\x1e"
+GROUP = "\x1d"
 
 
 def texts(values: Iterable[str | None]) -> str:

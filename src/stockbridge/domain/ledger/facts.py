@@ -1,18 +1,28 @@
 """One way to book every kind of fact: resolve, recognise repeats by business key, book, answer.
 
-A kind of fact is a `FactSpec`: how its document is named, which locations it touches, and what
-one new line books. Everything else (units, duplicates, conflicts, exceptions, feeds) is here.
+A kind of fact is a `FactSpec`: how its document is named, which locations it touches, and what a
+change of one line books. Everything else (units, duplicates, conflicts, running totals, counts in
+between, exceptions, feeds) is here.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any, NamedTuple
 
-from stockbridge.domain.ledger.rules import check_balance, conflict, fact_key, record
-from stockbridge.domain.masters.model import Catalog, Location
+from stockbridge.domain.ledger.lines import (
+    Level,
+    Levels,
+    changes,
+    plain,
+    says_nothing_new,
+    with_report,
+)
+from stockbridge.domain.ledger.posting import Posting
+from stockbridge.domain.ledger.rules import check_balance, conflict, fact_key, rank
+from stockbridge.domain.masters.model import Catalog
 from stockbridge.domain.world.command import Command, Decision
-from stockbridge.domain.world.model import Fact, Movement
+from stockbridge.domain.world.model import Fact, Report, Reports
 from stockbridge.domain.world.needs import Needs
 from stockbridge.domain.world.resolve import (
     ResolvedLine,
@@ -22,87 +32,36 @@ from stockbridge.domain.world.resolve import (
     row_error,
 )
 from stockbridge.domain.world.world import World
+from stockbridge.kernel.clock import microseconds, moment
 from stockbridge.kernel.errors import Refusal
 
 FUTURE_MAX = timedelta(days=1)
 """How far ahead of our clock a source's clock may be before its fact is refused as a mistake."""
 
 
-@dataclass(slots=True)
-class Posting:
-    """One document being booked: where, when, under which numbers."""
-
-    world: World
-    command: Command
-    document_type: str
-    document_number: str
-    places: list[Location]
-    occurred_at: datetime
-
-    @property
-    def body(self) -> Any:
-        """The request."""
-        return self.command.body
-
-    def movement(
-        self,
-        kind: int,
-        line: ResolvedLine,
-        accounts: tuple[int, int],
-        quantity: int,
-        *,
-        location: Location | None = None,
-        reason: str | None = None,
-    ) -> Movement:
-        """A ledger entry of this document."""
-        place = location or self.places[0]
-        return Movement(
-            kind=kind,
-            item_id=line.item.item_id,
-            location_id=place.location_id,
-            from_account=accounts[0],
-            to_account=accounts[1],
-            quantity=quantity,
-            occurred_at=self.occurred_at,
-            document_type=self.document_type,
-            document_number=self.document_number,
-            document_line=line.name,
-            correlation_id=self.command.correlation_id,
-            reason=reason,
-            unit_cost=line.item.standard_cost,
-            message_id=self.command.message_id,
-        )
-
-    def move(
-        self,
-        kind: int,
-        line: ResolvedLine,
-        accounts: tuple[int, int],
-        quantity: int,
-        *,
-        location: Location | None = None,
-        reason: str | None = None,
-    ) -> None:
-        """Record a movement of this document; zero moves nothing."""
-        if quantity:
-            entry = self.movement(kind, line, accounts, quantity, location=location, reason=reason)
-            record(self.world, entry)
-
-
 class FactLine(NamedTuple):
-    """A resolved line with its business key and the line as it was asked."""
+    """A resolved line, its business key, its document line's key, and the line as it was asked."""
 
     key: str
+    line_key: str
     line: ResolvedLine
     asked: Any
 
 
+Extra = dict[str, Any] | None
+Book = Callable[[Posting, FactLine, Level], Extra]
+"""Books a change of a line's level (below zero takes back); extra fields of the answer."""
+
+
 class FactSpec(NamedTuple):
-    """What makes a kind of fact. Functions take the request body (and, for `book`, the posting).
+    """What makes a kind of fact. Functions take the request body (and what else they name).
 
     `document_type`, `kind` and `number` name the document; `places` its location codes, the
-    first being the one that reports; `parts` are further parts of a line's business key; `book` books one new line
-    and may return extra fields of its answer; `check` may refuse the whole document beforehand.
+    first being the one that reports; `parts` are further parts of a line's business key; `check`
+    may refuse the whole document beforehand. `levels` tells what a line's reports come to; a kind
+    without it states absolute figures (counts, supply) and books each as it stands. `track` is
+    the stage a report belongs to, `line` names the line that several kinds share, `settle` does
+    what follows once the line is booked.
     """
 
     document_type: Callable[[Any], str]
@@ -110,7 +69,11 @@ class FactSpec(NamedTuple):
     number: Callable[[Any], str]
     places: Callable[[Any], list[str]]
     parts: Callable[[Any, Any], tuple[object, ...]]
-    book: Callable[[Posting, FactLine], dict[str, Any] | None]
+    book: Book
+    levels: Levels | None = plain
+    track: Callable[[Any], int] = lambda _body: 0
+    line: Callable[[Any, Any], str] | None = None
+    settle: Callable[[Posting, FactLine, Reports, Reports], Extra] | None = None
     check: Callable[[World, Any], Refusal | None] = lambda _world, _body: None
     explode_kits: bool = False
     more_names: Callable[[Any, Needs], None] = lambda _body, _needs: None
@@ -134,6 +97,7 @@ def fact_rows(spec: FactSpec, body: Any, masters: Catalog, needs: Needs) -> None
     needs.documents.add(spec.number(body))
     for fact in lines:
         needs.fact_keys.add(fact.key)
+        needs.line_keys.add(fact.line_key)
         needs.item_ids.add(fact.line.item.item_id)
     for code in spec.places(body):
         needs.locations.add(masters.locations[code].location_id)
@@ -156,18 +120,13 @@ def decide_fact(spec: FactSpec, command: Command, world: World) -> Decision:
         if place in world.balances_changed:
             check_balance(world, *place, command.correlation_id)
     world.feeds[posting.places[0].location_id] = world.now
-    booked = any(answer["outcome"] == "booked" for answer in answers)
+    booked = any(answer["outcome"] in ("booked", "corrected") for answer in answers)
     return (201 if booked else 200), {
         "document": {"type": posting.document_type, "number": posting.document_number},
         "occurred_at": posting.occurred_at,
         "recorded_at": world.now,
         "lines": answers,
     }
-
-
-def heard_source(command: Command) -> str:
-    """Who reports: as the body says, else the caller's system, else the caller."""
-    return command.body.source or command.system or command.principal
 
 
 def _open(spec: FactSpec, command: Command, world: World) -> Posting | Refusal:
@@ -186,11 +145,7 @@ def _open(spec: FactSpec, command: Command, world: World) -> Posting | Refusal:
     return Posting(world, command, spec.document_type(body), spec.number(body), places, occurred_at)
 
 
-def _fact_lines(
-    spec: FactSpec,
-    body: Any,
-    masters: Catalog,
-) -> list[FactLine] | Refusal:
+def _fact_lines(spec: FactSpec, body: Any, masters: Catalog) -> list[FactLine] | Refusal:
     lines = resolve_lines(masters, body.lines, explode_kits=spec.explode_kits)
     if isinstance(lines, Refusal):
         return lines
@@ -201,35 +156,82 @@ def _fact_lines(
         if isinstance(place, Refusal):
             return place
         place_ids.append(place.location_id)
-    return [
-        FactLine(
-            fact_key(
-                kind, number, line.name, line.item.item_id, *place_ids,
-                *spec.parts(body, body.lines[line.row]),
-            ),
-            line,
-            body.lines[line.row],
-        )
-        for line in lines
-    ]  # fmt: skip
+    found = []
+    for line in lines:
+        asked = body.lines[line.row]
+        about = (number, line.name, line.item.item_id, *place_ids)
+        family = spec.line(body, asked) if spec.line else kind
+        key = fact_key(kind, *about, *spec.parts(body, asked))
+        found.append(FactLine(key, fact_key("line", family, *about), line, asked))
+    return found
 
 
 def _book_line(spec: FactSpec, posting: Posting, fact: FactLine) -> dict[str, Any]:
-    world, command, line = posting.world, posting.command, fact.line
-    report = Fact(
-        kind=spec.kind(command.body),
-        item_id=line.item.item_id,
-        location_id=posting.places[0].location_id,
-        quantity=line.units,
-        source=heard_source(command),
-        document_number=posting.document_number,
-    )
-    answer = {"line": line.name, "sku": line.item.sku, "quantity": line.units}
+    """Add the report to its line, book what that changes, and say what became of it."""
+    line = fact.line
+    before = posting.world.lines.get(fact.line_key, {})
+    is_total = getattr(fact.asked, "quantity_mode", "increment") == "cumulative"
+    add = _add_total if is_total and spec.levels else _add_report
+    outcome, after = add(spec, posting, fact, before)
+    answer = {"line": line.name, "sku": line.item.sku, "quantity": line.units, "outcome": outcome}
+    if outcome in ("booked", "corrected"):
+        for extra in _book_changes(spec, posting, fact, before, after):
+            answer.update(extra or {})
+    return answer
+
+
+def _book_changes(
+    spec: FactSpec, posting: Posting, fact: FactLine, before: Reports, after: Reports
+) -> Iterator[Extra]:
+    if spec.levels is None:
+        yield spec.book(posting, fact, (fact.line.units,))
+        return
+    for at, change in changes(spec.levels, before, after):
+        yield spec.book(replace(posting, occurred_at=moment(at)), fact, change)
+    posting.world.put_line(fact.line_key, after)
+    if spec.settle is not None:
+        yield spec.settle(posting, fact, before, after)
+
+
+def _add_total(
+    spec: FactSpec, posting: Posting, fact: FactLine, before: Reports
+) -> tuple[str, Reports]:
+    """A running total counts unless it says nothing new."""
+    track, units = spec.track(posting.body), fact.line.units
+    report = Report(track, microseconds(posting.occurred_at), units, is_total=True)
+    key = fact_key("total", track, units)
+    if says_nothing_new(before, key, report):
+        return "duplicate", before
+    return "booked", with_report(before, key, report)
+
+
+def _add_report(
+    spec: FactSpec, posting: Posting, fact: FactLine, before: Reports
+) -> tuple[str, Reports]:
+    """A single report counts once; of two that disagree the lower rank stands."""
+    world = posting.world
+    fresh = _fact(spec, posting, fact)
     known = world.facts.get(fact.key)
-    if known is None:
-        world.put_fact(fact.key, report)
-        return {**answer, "outcome": "booked", **(spec.book(posting, fact) or {})}
-    if known.quantity == line.units:
-        return {**answer, "outcome": "duplicate"}
-    world.open_exceptions([conflict(report, known, command.correlation_id)])
-    return {**answer, "outcome": "conflict", "booked_quantity": known.quantity}
+    if known is not None and known.quantity == fresh.quantity:
+        return "duplicate", before
+    if known is not None:
+        world.open_exceptions([conflict(fresh, known, posting.command.correlation_id)])
+        if fresh.rank >= known.rank:
+            return "conflict", before
+    world.put_fact(fact.key, fresh)
+    at = microseconds(posting.occurred_at)
+    report = Report(spec.track(posting.body), at, fact.line.units)
+    return ("corrected" if known else "booked"), with_report(before, fact.key, report)
+
+
+def _fact(spec: FactSpec, posting: Posting, fact: FactLine) -> Fact:
+    source, units = posting.source, fact.line.units
+    return Fact(
+        kind=spec.kind(posting.body),
+        item_id=fact.line.item.item_id,
+        location_id=posting.places[0].location_id,
+        quantity=units,
+        source=source,
+        document_number=posting.document_number,
+        rank=rank(posting.places[0].authority, source, posting.body.sequence, units),
+    )

@@ -3,7 +3,9 @@
 from typing import Any
 
 from stockbridge.contracts.commands import AdjustStock, ReportCount, SetSafetyStock
-from stockbridge.domain.ledger.facts import FactLine, FactSpec, Posting
+from stockbridge.domain.ledger.facts import FactLine, FactSpec
+from stockbridge.domain.ledger.lines import Level
+from stockbridge.domain.ledger.posting import Posting
 from stockbridge.domain.ledger.rules import book_count
 from stockbridge.domain.masters.model import Catalog
 from stockbridge.domain.world.command import Command, Decision
@@ -17,12 +19,14 @@ from stockbridge.kernel.accounts import (
     AVAILABLE,
     CANCEL_SUPPLY,
     COUNT,
+    DISPOSE,
     HOLD,
     IN_TRANSIT,
     ON_ORDER,
     ORDER_SUPPLY,
     QUARANTINED,
     RELEASE,
+    SCRAP,
     SHIP_SUPPLY,
     SUPPLIER,
 )
@@ -30,7 +34,7 @@ from stockbridge.kernel.errors import Refusal
 
 
 # Counts ---------------------------------------------------------------------------------------
-def _book_count(posting: Posting, fact: FactLine) -> dict[str, Any]:
+def _book_count(posting: Posting, fact: FactLine, _stated: Level) -> dict[str, Any]:
     account = ACCOUNTS[fact.asked.state]
     like = posting.movement(COUNT, fact.line, (account, account), 0)
     return {"difference": book_count(posting.world, like, account, fact.line.units)}
@@ -50,8 +54,9 @@ COUNT_SPEC = FactSpec(
     kind=lambda _body: "count",
     number=lambda body: body.count,
     places=lambda body: [body.location],
-    parts=lambda _body, line: (line.state,),
+    parts=lambda body, line: (line.state, line.quantity, line.uom, body.occurred_at),
     book=_book_count,
+    levels=None,
     more_rows=_count_rows,
 )
 
@@ -74,11 +79,10 @@ def _check_adjustment(world: World, body: AdjustStock) -> Refusal | None:
     return rows_refused(errors) if errors else None
 
 
-def _book_adjustment(posting: Posting, fact: FactLine) -> None:
+def _book_adjustment(posting: Posting, fact: FactLine, change: Level) -> None:
     reason = posting.world.masters.reason_codes[posting.body.reason]
-    inside, outside = ACCOUNTS[fact.asked.state], ACCOUNTS[reason.account]
-    accounts = (outside, inside) if fact.line.units > 0 else (inside, outside)
-    posting.move(ADJUST, fact.line, accounts, abs(fact.line.units), reason=reason.code)
+    accounts = (ACCOUNTS[reason.account], ACCOUNTS[fact.asked.state])
+    posting.move(ADJUST, fact.line, accounts, change[0], reason=reason.code)
 
 
 ADJUST_SPEC = FactSpec(
@@ -87,17 +91,24 @@ ADJUST_SPEC = FactSpec(
     number=lambda body: body.adjustment,
     places=lambda body: [body.location],
     parts=lambda _body, line: (line.state,),
+    line=lambda _body, line: f"adjustment:{line.state}",
     book=_book_adjustment,
     check=_check_adjustment,
 )
 
 
 # Hold and release -----------------------------------------------------------------------------
-def _book_state(posting: Posting, fact: FactLine) -> None:
-    if posting.body.movement == "hold":
-        posting.move(HOLD, fact.line, (AVAILABLE, QUARANTINED), fact.line.units)
-    else:
-        posting.move(RELEASE, fact.line, (QUARANTINED, AVAILABLE), fact.line.units)
+STATE_MOVES = {
+    "hold": (HOLD, (AVAILABLE, QUARANTINED)),
+    "release": (RELEASE, (QUARANTINED, AVAILABLE)),
+    "restock": (DISPOSE, (QUARANTINED, AVAILABLE)),
+    "scrap": (DISPOSE, (QUARANTINED, SCRAP)),
+}
+
+
+def _book_state(posting: Posting, fact: FactLine, change: Level) -> None:
+    kind, accounts = STATE_MOVES[posting.body.movement]
+    posting.move(kind, fact.line, accounts, change[0])
 
 
 STATE_SPEC = FactSpec(
@@ -105,7 +116,8 @@ STATE_SPEC = FactSpec(
     kind=lambda body: body.movement,
     number=lambda body: body.document.number,
     places=lambda body: [body.location],
-    parts=lambda body, line: (body.document.type, line.package),
+    parts=lambda body, line: (body.document.type, line.package, line.lot),
+    line=lambda body, _line: f"{body.movement}:{body.document.type}",
     book=_book_state,
 )
 
@@ -121,21 +133,28 @@ def supply_key(
 
 
 def draw_supply(posting: Posting, fact: FactLine, account: int, wanted: int) -> int:
-    """Take up to `wanted` units off the open pipeline of the line; what was there."""
+    """Take up to `wanted` units off the open pipeline of the line; what was there.
+
+    What occurred before the source stated the open quantity is inside that statement already.
+    """
     key = supply_key(posting, fact, account)
     open_supply = posting.world.supplies.get(key)
-    if open_supply is None or open_supply.quantity <= 0:
+    if open_supply is None or open_supply.quantity <= 0 or wanted <= 0:
+        return 0
+    if open_supply.stated_at is not None and posting.occurred_at < open_supply.stated_at:
         return 0
     units = min(wanted, open_supply.quantity)
     posting.world.put_supply(key, open_supply._replace(quantity=open_supply.quantity - units))
     return units
 
 
-def _book_supply(posting: Posting, fact: FactLine) -> dict[str, Any]:
+def _book_supply(posting: Posting, fact: FactLine, _stated: Level) -> dict[str, Any]:
     account = ACCOUNTS[posting.body.state]
     key = supply_key(posting, fact, account)
-    known = posting.world.supplies.get(key, Supply(0, None)).quantity
-    difference = fact.line.units - known
+    known = posting.world.supplies.get(key, Supply(0, None))
+    if known.stated_at is not None and posting.occurred_at < known.stated_at:
+        return {"stale": True, "open": known.quantity}
+    difference = fact.line.units - known.quantity
     if difference > 0:
         shipped = draw_supply(posting, fact, ON_ORDER, difference) if account == IN_TRANSIT else 0
         posting.move(SHIP_SUPPLY, fact.line, (ON_ORDER, IN_TRANSIT), shipped)
@@ -143,7 +162,8 @@ def _book_supply(posting: Posting, fact: FactLine) -> dict[str, Any]:
         posting.move(kind, fact.line, (SUPPLIER, account), difference - shipped)
     elif difference < 0:
         posting.move(CANCEL_SUPPLY, fact.line, (account, SUPPLIER), -difference)
-    posting.world.put_supply(key, Supply(fact.line.units, posting.body.expected_at))
+    stated = Supply(fact.line.units, posting.body.expected_at, posting.occurred_at)
+    posting.world.put_supply(key, stated)
     return {"open": fact.line.units}
 
 
@@ -154,6 +174,7 @@ SUPPLY_SPEC = FactSpec(
     places=lambda body: [body.location],
     parts=lambda body, line: (body.expected_at, line.quantity, body.occurred_at),
     book=_book_supply,
+    levels=None,
 )
 
 

@@ -20,16 +20,49 @@ WHERE a.item_id = ANY (%(items)s::bigint[]);
 -- name: read_supplies
 -- Reads the open pipeline of the documents.
 SELECT s.item_id, s.location_id, s.document_type, s.document_number, s.document_line, s.account,
-       s.quantity, s.expected_at
+       s.quantity, s.expected_at, s.stated_at
 FROM supply s
 WHERE s.item_id = ANY (%(items)s::bigint[]) AND s.document_number = ANY (%(documents)s::text[]);
 
 -- name: read_facts
 -- Reads which business keys are booked.
 SELECT replace(fact_key::text, '-', ''), kind, item_id, location_id, quantity, source,
-       document_number
+       document_number, rank
 FROM fact
 WHERE fact_key = ANY (%(keys)s::uuid[]);
+
+-- name: read_lines
+-- Reads what is reported of document lines.
+SELECT replace(line_key::text, '-', ''), reports::text
+FROM fact_line
+WHERE line_key = ANY (%(keys)s::uuid[]);
+
+-- name: put_lines
+-- Keeps what is reported of document lines.
+INSERT INTO fact_line (line_key, reports)
+SELECT * FROM unnest(%(keys)s::uuid[], %(reports)s::json[])
+ON CONFLICT (line_key) DO UPDATE SET reports = excluded.reports;
+
+-- name: move_lots
+-- Adds what moved to the lots' balances.
+INSERT INTO lot_balance AS b (item_id, location_id, lot, available, allocated, picked, quarantined)
+SELECT * FROM unnest(%(items)s::bigint[], %(locations)s::bigint[], %(lots)s::text[],
+                     %(available)s::bigint[], %(allocated)s::bigint[], %(picked)s::bigint[],
+                     %(quarantined)s::bigint[])
+ON CONFLICT (item_id, location_id, lot) DO UPDATE
+SET available = b.available + excluded.available, allocated = b.allocated + excluded.allocated,
+    picked = b.picked + excluded.picked, quarantined = b.quarantined + excluded.quarantined;
+
+-- name: place_serials
+-- Keeps where serial numbers were last; an older report never replaces a newer one.
+INSERT INTO serial_unit AS s (item_id, serial, location_id, account, occurred_at)
+SELECT * FROM unnest(%(items)s::bigint[], %(serials)s::text[], %(locations)s::bigint[],
+                     %(accounts)s::smallint[], %(moments)s::timestamptz[])
+ON CONFLICT (item_id, serial) DO UPDATE
+SET location_id = excluded.location_id, account = excluded.account,
+    occurred_at = excluded.occurred_at
+WHERE (excluded.occurred_at, excluded.account, excluded.location_id)
+    > (s.occurred_at, s.account, s.location_id);
 
 -- name: sum_moved_since
 -- Sums what entered and left (item, location, account) after a moment.
@@ -49,21 +82,21 @@ GROUP BY w.item_id, w.location_id, w.account, w.counted_at;
 INSERT INTO movement
     (movement_id, batch_id, kind, item_id, location_id, from_account, to_account, quantity,
      occurred_at, recorded_at, document_type, document_number, document_line, reason, unit_cost,
-     message_id, correlation_id, reverses)
+     message_id, correlation_id, reverses, lot, serials)
 SELECT m.movement_id, %(batch_id)s::bigint, m.kind, m.item_id, m.location_id, m.from_account,
        m.to_account, m.quantity,
        timestamptz 'epoch' + m.occurred_us * interval '1 microsecond', %(now)s::timestamptz,
        m.document_type, m.document_number, m.document_line, m.reason, m.unit_cost, m.message_id,
-       m.correlation_id, m.reverses
+       m.correlation_id, m.reverses, m.lot, string_to_array(m.serials, chr(29))
 FROM unnest(%(ids)s::bigint[], %(kinds)s::smallint[], %(items)s::bigint[],
             %(locations)s::bigint[], %(from_accounts)s::smallint[], %(to_accounts)s::smallint[],
             %(quantities)s::bigint[], %(occurred)s::bigint[], %(document_types)s::text[],
             %(document_numbers)s::text[], %(document_lines)s::text[], %(reasons)s::text[],
             %(unit_costs)s::numeric[], %(message_ids)s::text[], %(correlation_ids)s::text[],
-            %(reverses)s::bigint[])
+            %(reverses)s::bigint[], %(lots)s::text[], %(serials)s::text[])
      AS m (movement_id, kind, item_id, location_id, from_account, to_account, quantity,
            occurred_us, document_type, document_number, document_line, reason, unit_cost,
-           message_id, correlation_id, reverses);
+           message_id, correlation_id, reverses, lot, serials);
 
 -- name: keep_batch
 -- Keeps the digest of a batch and queues it for sealing.
@@ -143,21 +176,27 @@ ON CONFLICT (item_id, location_id, account) DO UPDATE SET counted_at = excluded.
 -- Keeps the open pipeline of document lines.
 INSERT INTO supply
     (item_id, location_id, document_type, document_number, document_line, account, quantity,
-     expected_at)
+     expected_at, stated_at)
 SELECT * FROM unnest(%(items)s::bigint[], %(locations)s::bigint[], %(types)s::text[],
                      %(numbers)s::text[], %(lines)s::text[], %(accounts)s::smallint[],
-                     %(quantities)s::bigint[], %(moments)s::timestamptz[])
+                     %(quantities)s::bigint[], %(moments)s::timestamptz[],
+                     %(stated)s::timestamptz[])
 ON CONFLICT (item_id, location_id, document_type, document_number, document_line, account)
-DO UPDATE SET quantity = excluded.quantity, expected_at = excluded.expected_at;
+DO UPDATE SET quantity = excluded.quantity, expected_at = excluded.expected_at,
+    stated_at = excluded.stated_at;
 
--- name: add_facts
--- Remembers business keys as booked.
+-- name: put_facts
+-- Remembers business keys as booked, with the report that stands.
 INSERT INTO fact
-    (fact_key, kind, item_id, location_id, quantity, source, document_number, batch_id,
+    (fact_key, kind, item_id, location_id, quantity, source, document_number, rank, batch_id,
      recorded_at)
 SELECT n.*, %(batch_id)s::bigint, %(now)s::timestamptz
 FROM unnest(%(keys)s::uuid[], %(kinds)s::text[], %(items)s::bigint[], %(locations)s::bigint[],
-            %(quantities)s::bigint[], %(sources)s::text[], %(numbers)s::text[]) AS n;
+            %(quantities)s::bigint[], %(sources)s::text[], %(numbers)s::text[],
+            %(ranks)s::text[]) AS n
+ON CONFLICT (fact_key) DO UPDATE
+SET quantity = excluded.quantity, source = excluded.source, rank = excluded.rank,
+    batch_id = excluded.batch_id, recorded_at = excluded.recorded_at;
 
 -- name: note_feeds
 -- Notes that locations were heard from; an older moment never replaces a newer one.

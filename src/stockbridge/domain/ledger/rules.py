@@ -18,7 +18,9 @@ from stockbridge.kernel.accounts import (
     PICKED,
     QUARANTINED,
 )
+from stockbridge.kernel.quantity import QUANTITY_MAX
 
+SEQUENCE_MAX = 10**18
 COUNTED = (AVAILABLE, ALLOCATED, PICKED, QUARANTINED)
 """Physical states: what can be counted."""
 
@@ -35,7 +37,7 @@ def record(world: World, movement: Movement) -> None:
     for account, sign in ((movement.from_account, -1), (movement.to_account, 1)):
         anchor = world.anchors.get((movement.item_id, movement.location_id, account))
         if anchor is not None and movement.occurred_at <= anchor:
-            _correct(world, movement, account, -sign * movement.quantity, anchor)
+            correct(world, movement, account, -sign * movement.quantity, anchor)
 
 
 def book_count(world: World, movement_like: Movement, account: int, counted: int) -> int:
@@ -55,22 +57,34 @@ def book_count(world: World, movement_like: Movement, account: int, counted: int
     if anchor is not None and counted_at == anchor and difference > 0:
         return 0
     world.put_anchor(key, counted_at)
-    _correct(world, movement_like, account, difference, counted_at)
+    correct(world, movement_like, account, difference, counted_at)
     return difference
 
 
+def rank(authority: str | None, source: str, sequence: int | None, quantity: int) -> str:
+    """Which of two reports of one fact stands: the lower, whatever the order they came in.
+
+    The location's authority before others, then the source's newer number, then the source's
+    code, then the smaller quantity.
+    """
+    newest = SEQUENCE_MAX - (sequence if sequence is not None else -1)
+    outsider = 0 if authority is not None and source == authority else 1
+    return f"{outsider}|{newest:020d}|{source}|{quantity + QUANTITY_MAX:014d}"
+
+
 def conflict(fact: Fact, known: Fact, correlation_id: str) -> ExceptionCase:
-    """Two reports of one fact disagree: the first stands until an owner decides."""
+    """Two reports of one fact disagree: one stands until an owner decides."""
+    stands, other = (fact, known) if fact.rank < known.rank else (known, fact)
     return ExceptionCase(
         kind="fact_conflict",
         subject=f"{fact.kind}:{fact.document_number}:{fact.item_id}@{fact.location_id}",
         severity=2,
         owner_team="operations",
         cause=(
-            f"{fact.source or 'a source'} reports {fact.quantity} for {fact.kind} "
-            f"{fact.document_number}, {known.source or 'another'} reported {known.quantity} before"
+            f"{stands.source or 'a source'} reports {stands.quantity} for {fact.kind} "
+            f"{fact.document_number} and stands, {other.source or 'another'} says {other.quantity}"
         ),
-        action="Ask the building which is right; correct with an adjustment if the first is wrong",
+        action="Ask the building which is right; adjust if what stands is wrong",
         correlation_id=correlation_id,
     )
 
@@ -96,9 +110,10 @@ def check_balance(world: World, item_id: int, location_id: int, correlation_id: 
     )
 
 
-def _correct(
+def correct(
     world: World, like: Movement, account: int, difference: int, counted_at: datetime
 ) -> None:
+    """Book the difference between a state and its count, as of the count; none moves nothing."""
     if difference == 0:
         return
     world.post(

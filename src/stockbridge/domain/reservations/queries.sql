@@ -6,7 +6,7 @@ WHERE reservation_id = ANY (%(ids)s::bigint[])
 UNION
 SELECT reservation_id, lines::text
 FROM reservation
-WHERE reference = ANY (%(refs)s::text[]) AND state IN ('held', 'confirmed');
+WHERE reference = ANY (%(refs)s::text[]);
 
 -- name: lock_reservations
 -- Locks reservations, lowest id first, after their items are locked.

@@ -107,6 +107,27 @@ def keep_promises(
     return left
 
 
+def renew_promise(
+    world: World, reservation_id: int, place: tuple[int, int], units: int, correlation_id: str
+) -> None:
+    """The building gave back what it had allocated: the reservation holds it again, if it stands.
+
+    Needs no free stock: the same units have just become available.
+    """
+    reservation = world.reservations.get(reservation_id)
+    if reservation is None or reservation.state in ("released", "expired"):
+        return
+    item_id, location_id = place
+    lines = [r for r in reservation.lines if any(part == item_id for part, _ in r.parts)]
+    if not lines:
+        return
+    hold = Hold(reservation_id, lines[0].line_no, item_id, location_id, RESERVED, units)
+    promise(world, hold, reservation.channel_id, correlation_id)
+    if reservation.state == "fulfilled":
+        reservation.state, reservation.ended_at = "confirmed", None
+        world.put_reservation(reservation)
+
+
 def expire_due(world: World, correlation_id: str) -> int:
     """End every loaded reservation that is past its time; how many."""
     ended = 0

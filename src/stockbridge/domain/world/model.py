@@ -71,6 +71,8 @@ class Movement(NamedTuple):
     unit_cost: str | None = None
     message_id: str | None = None
     reverses: int | None = None
+    lot: str | None = None
+    serials: tuple[str, ...] = ()
 
 
 class Hold:
@@ -164,8 +166,8 @@ class FulfilmentLine:
     """Totals reported for each stage of one fulfilment line at one location, in base units."""
 
     __slots__ = (
-        "allocated", "fulfilment", "item_id", "line", "location_id", "packed", "picked",
-        "reservation_id", "shipped",
+        "allocated", "deallocated", "fulfilment", "item_id", "line", "location_id", "packed",
+        "picked", "reservation_id", "shipped",
     )  # fmt: skip
 
     def __init__(
@@ -179,6 +181,7 @@ class FulfilmentLine:
         picked: int = 0,
         packed: int = 0,
         shipped: int = 0,
+        deallocated: int = 0,
     ) -> None:
         self.fulfilment = fulfilment
         self.line = line
@@ -189,6 +192,7 @@ class FulfilmentLine:
         self.picked = picked
         self.packed = packed
         self.shipped = shipped
+        self.deallocated = deallocated
 
     @property
     def key(self) -> tuple[str, str, int, int]:
@@ -197,7 +201,10 @@ class FulfilmentLine:
 
 
 class Fact(NamedTuple):
-    """A business key that was booked, with the quantity and the source that reported it first."""
+    """A business key that was booked: the quantity that stands and the source that reported it.
+
+    Of two reports that disagree the one with the lower `rank` stands, in whatever order they came.
+    """
 
     kind: str
     item_id: int
@@ -205,6 +212,31 @@ class Fact(NamedTuple):
     quantity: int
     source: str
     document_number: str
+    rank: str = ""
+
+
+class Report(NamedTuple):
+    """One report of a document line: `units` of a stage (`track`) at `at`, microseconds since 1970.
+
+    A running total says how many there were in all by then.
+    """
+
+    track: int
+    at: int
+    units: int
+    is_total: bool = False
+
+
+Reports = dict[str, Report]
+"""Everything reported of a document line, by business key."""
+
+
+class Serial(NamedTuple):
+    """Where a serial number was last, by the source's clock."""
+
+    location_id: int
+    account: int
+    occurred_at: datetime
 
 
 class ExceptionCase(NamedTuple):
@@ -224,7 +256,8 @@ SupplyKey = tuple[int, int, str, str, str, int]
 
 
 class Supply(NamedTuple):
-    """Open pipeline of one document line, with the date it is expected."""
+    """Open pipeline of one document line, when it is expected, and when its source said so."""
 
     quantity: int
     expected_at: datetime | None
+    stated_at: datetime | None = None

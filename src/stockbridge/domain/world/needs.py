@@ -9,7 +9,8 @@ class Needs:
     """Names first (`skus`, `aliases`, `reservations`, `references`), then ids once names are known.
 
     `locations` None means every location of the items. `counts` asks for the sum of what moved on
-    (item, location, account) after a moment. `facts` turns on anchors and supplies.
+    (item, location, account) after a moment. `facts` turns on anchors and supplies. `continued` are
+    fulfilments whose promise, if any, an earlier report named.
     """
 
     skus: set[str] = field(default_factory=set)
@@ -20,7 +21,9 @@ class Needs:
     locations: set[int] = field(default_factory=set)
     all_locations: bool = False
     fact_keys: set[str] = field(default_factory=set)
+    line_keys: set[str] = field(default_factory=set)
     fulfilments: set[str] = field(default_factory=set)
+    continued: set[str] = field(default_factory=set)
     documents: set[str] = field(default_factory=set)
     counts: set[tuple[int, int, int, datetime]] = field(default_factory=set)
     facts: bool = False

@@ -21,9 +21,14 @@ class ResolvedLine(NamedTuple):
     row: int
 
 
-def row_error(index: int, field: str, code: str, detail: str) -> RowError:
-    """One entry of a refusal's `errors`."""
-    return {"index": index, "field": field, "code": code, "detail": detail}
+def row_error(
+    index: int, field: str, code: str, detail: str, missing: str | None = None
+) -> RowError:
+    """One entry of a refusal's `errors`; `missing` names what would mend it once it exists."""
+    error: RowError = {"index": index, "field": field, "code": code, "detail": detail}
+    if missing is not None:
+        error["missing"] = missing
+    return error
 
 
 def need_items(lines: Iterable[ItemLine], needs: Needs) -> None:
@@ -79,6 +84,9 @@ def resolve_lines(
         elif item.components and not explode_kits:
             detail = f"{item.sku} is a kit and holds no stock; report its components"
             errors.append(row_error(index, "sku", "kit_holds_no_stock", detail))
+        elif (serials := getattr(line, "serials", ())) and len(set(serials)) != units:
+            detail = f"{len(set(serials))} different serials for {units} units of {item.sku}"
+            errors.append(row_error(index, "serials", "serial_count", detail))
         else:
             name = _line_name(line, item, seen)
             found.extend(_parts(masters, item, units, name, index))
@@ -120,14 +128,16 @@ def find_channel(masters: Catalog, code: str) -> Channel | Refusal:
 
 def unknown_sku(index: int, sku: str) -> RowError:
     """The row error for a SKU that is no item."""
-    return row_error(index, "sku", "unknown_sku", f"{sku} is no item; make it with PUT /v1/items")
+    detail = f"{sku} is no item; make it with PUT /v1/items"
+    return row_error(index, "sku", "unknown_sku", detail, f"sku:{sku}")
 
 
 def _unknown_item(index: int, line: ItemLine) -> RowError:
     if line.sku is not None:
         return unknown_sku(index, line.sku)
     detail = f"{line.namespace} calls no item {line.alias}; add the alias to its item"
-    return row_error(index, "alias", "unknown_alias", detail)
+    missing = f"alias:{line.namespace}:{line.alias}"
+    return row_error(index, "alias", "unknown_alias", detail, missing)
 
 
 def _line_name(line: ItemLine, item: Item, seen: dict[tuple[int, str], int]) -> str:

@@ -11,7 +11,9 @@ from stockbridge.domain.world.model import (
     FulfilmentLine,
     Hold,
     Movement,
+    Reports,
     Reservation,
+    Serial,
     Supply,
     SupplyKey,
 )
@@ -45,6 +47,7 @@ class World:
         self.anchors: dict[tuple[int, int, int], datetime] = {}
         self.moved_since: dict[tuple[int, int, int, datetime], int] = {}
         self.facts: dict[str, Fact] = {}
+        self.lines: dict[str, Reports] = {}
         self.fulfilment: dict[tuple[str, str, int, int], FulfilmentLine] = {}
         self.supplies: dict[SupplyKey, Supply] = {}
 
@@ -54,12 +57,16 @@ class World:
         self.reservations_changed: dict[int, Reservation] = {}
         self.holds_changed: dict[HoldKey, Hold | None] = {}
         self.anchors_changed: dict[tuple[int, int, int], datetime] = {}
-        self.facts_new: dict[str, Fact] = {}
+        self.facts_changed: dict[str, Fact] = {}
+        self.lines_changed: dict[str, Reports] = {}
+        self.lots_changed: dict[tuple[int, int, str], list[int]] = {}
+        self.serials_changed: dict[tuple[int, str], Serial] = {}
         self.fulfilment_changed: dict[tuple[str, str, int, int], FulfilmentLine] = {}
         self.supplies_changed: dict[SupplyKey, Supply] = {}
         self.feeds: dict[int, datetime] = {}
         self.exceptions: list[ExceptionCase] = []
         self.short_items: set[int] = set()
+        self.wanted: set[int] = set()
         self._next_id = batch_id << ID_BITS
 
     def new_id(self) -> int:
@@ -85,6 +92,26 @@ class World:
         if to_account <= BACKORDERED:
             balance.q[to_account] += quantity
         self.balances_changed[item_id, location_id] = balance
+        if movement.lot is not None:
+            self._move_lot(movement, movement.lot)
+        for serial in movement.serials:
+            self._move_serial(movement, serial)
+
+    def _move_lot(self, movement: Movement, lot: str) -> None:
+        key = (movement.item_id, movement.location_id, lot)
+        change = self.lots_changed.setdefault(key, [0] * (BACKORDERED + 1))
+        if movement.from_account <= BACKORDERED:
+            change[movement.from_account] -= movement.quantity
+        if movement.to_account <= BACKORDERED:
+            change[movement.to_account] += movement.quantity
+
+    def _move_serial(self, movement: Movement, serial: str) -> None:
+        """The newest by the source's clock stands; at one moment the later account."""
+        key = (movement.item_id, serial)
+        place = Serial(movement.location_id, movement.to_account, movement.occurred_at)
+        known = self.serials_changed.get(key)
+        if known is None or place[::-1] > known[::-1]:
+            self.serials_changed[key] = place
 
     def put_hold(self, hold: Hold) -> None:
         """Keep a new or changed hold; an empty one ends."""
@@ -136,17 +163,13 @@ class World:
     def put_fact(self, key: str, fact: Fact) -> None:
         """Remember a business key as booked."""
         self.facts[key] = fact
-        self.facts_new[key] = fact
+        self.facts_changed[key] = fact
+
+    def put_line(self, key: str, reports: Reports) -> None:
+        """Remember what is reported of a document line."""
+        self.lines[key] = reports
+        self.lines_changed[key] = reports
 
     def open_exceptions(self, cases: Iterable[ExceptionCase]) -> None:
         """Queue exceptions for their owners."""
         self.exceptions.extend(cases)
-
-    @property
-    def changed(self) -> bool:
-        """Whether anything besides answers must be written."""
-        return bool(
-            self.movements or self.balances_changed or self.fences_changed
-            or self.reservations_changed or self.holds_changed or self.facts_new
-            or self.supplies_changed or self.feeds or self.exceptions
-        )  # fmt: skip

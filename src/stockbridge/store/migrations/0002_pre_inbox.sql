@@ -1,7 +1,7 @@
 -- Facts from anywhere: the inbox, parking, sequences, contracts, snapshots, lots and serials.
 
 -- Inbox (engine/inbox) -------------------------------------------------------------------------
-CREATE SEQUENCE message_id_seq;
+CREATE SEQUENCE inbox_batch_seq;
 
 CREATE TABLE message (
     message_id bigint NOT NULL,
@@ -23,16 +23,20 @@ CREATE TABLE message (
     reason_code text,
     reason text,
     attempts bigint NOT NULL DEFAULT 0,
+    due_at timestamptz NOT NULL,
     settled_at timestamptz,
     PRIMARY KEY (message_id, received_at)
 ) PARTITION BY RANGE (received_at);
 COMMENT ON TABLE message IS 'engine/inbox: raw bytes and envelope of everything that came in, kept before anything else';
+COMMENT ON COLUMN message.message_id IS 'inbox batch * 4096 + number in the batch';
+COMMENT ON COLUMN message.due_at IS
+    'while received: when any node may take it up; before that it belongs to the node that has it';
 CREATE TABLE message_default PARTITION OF message DEFAULT;
 CREATE INDEX message_waiting ON message (message_id) WHERE status = 'received';
 CREATE INDEX message_unsettled ON message (status, message_id)
     WHERE status IN ('parked', 'rejected', 'dead');
 CREATE INDEX message_correlation ON message (correlation_id);
-CREATE INDEX message_source ON message (system, source_message_id);
+CREATE INDEX message_system ON message (system, message_id);
 
 CREATE TABLE message_identity (
     identity uuid PRIMARY KEY,
@@ -49,12 +53,13 @@ CREATE TABLE parked (
     message_id bigint NOT NULL,
     received_at timestamptz NOT NULL,
     deadline timestamptz NOT NULL,
+    is_overdue boolean NOT NULL DEFAULT false,
     PRIMARY KEY (wait_key, message_id)
 );
 COMMENT ON TABLE parked IS
     'engine/inbox: what a parked message waits for: sku:X, alias:NS:X, location:X, order:X, contract:X, sequence:SYSTEM:FLOW:N';
 CREATE INDEX parked_message ON parked (message_id);
-CREATE INDEX parked_deadline ON parked (deadline);
+CREATE INDEX parked_deadline ON parked (deadline) WHERE NOT is_overdue;
 
 CREATE TABLE flow (
     system text NOT NULL,
@@ -115,39 +120,96 @@ CREATE TABLE snapshot (
     number text NOT NULL,
     cutoff_at timestamptz NOT NULL,
     sequence bigint,
-    received_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    state text NOT NULL DEFAULT 'loading'
-        CHECK (state IN ('loading', 'loaded', 'compared', 'superseded', 'failed')),
+    meaning text NOT NULL DEFAULT 'available'
+        CHECK (meaning IN ('available', 'on_hand', 'available_net_of_promises')),
     is_authoritative boolean NOT NULL DEFAULT false,
+    format text NOT NULL CHECK (format IN ('csv', 'ndjson', 'json')),
+    content_hash bytea,
+    bytes bigint NOT NULL DEFAULT 0,
+    received_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    compared_at timestamptz,
+    settled_at timestamptz,
+    state text NOT NULL DEFAULT 'receiving' CHECK (state IN
+        ('receiving', 'loading', 'booking', 'compared', 'superseded', 'failed')),
     rows_total bigint NOT NULL DEFAULT 0,
     rows_unchanged bigint NOT NULL DEFAULT 0,
     rows_different bigint NOT NULL DEFAULT 0,
     rows_bad bigint NOT NULL DEFAULT 0,
     detail text NOT NULL DEFAULT '',
     principal text NOT NULL,
-    correlation_id text NOT NULL,
-    UNIQUE (system, number)
+    correlation_id text NOT NULL
 );
 COMMENT ON TABLE snapshot IS 'domain/snapshots: a partner''s stock report: stored, rebased, compared';
+CREATE UNIQUE INDEX snapshot_number ON snapshot (system, number)
+    WHERE state NOT IN ('receiving', 'failed');
+CREATE INDEX snapshot_unfinished ON snapshot (snapshot_id)
+    WHERE state IN ('receiving', 'loading', 'booking');
+
+CREATE TABLE snapshot_chunk (
+    snapshot_id bigint NOT NULL REFERENCES snapshot ON DELETE CASCADE,
+    chunk_number bigint NOT NULL,
+    body bytea NOT NULL,
+    PRIMARY KEY (snapshot_id, chunk_number)
+);
+COMMENT ON TABLE snapshot_chunk IS 'domain/snapshots: the bytes of a report as they came, piece by piece';
+
+CREATE UNLOGGED TABLE snapshot_stage (
+    snapshot_id bigint NOT NULL,
+    row_number bigint NOT NULL,
+    sku text,
+    namespace text,
+    alias text,
+    location text,
+    state text,
+    account smallint,
+    quantity bigint,
+    reason text
+);
+COMMENT ON TABLE snapshot_stage IS
+    'domain/snapshots: rows as read, for the time of the transaction that compares them';
+
+CREATE TABLE snapshot_place (
+    snapshot_id bigint NOT NULL REFERENCES snapshot ON DELETE CASCADE,
+    location_id bigint NOT NULL REFERENCES location,
+    is_authoritative boolean NOT NULL,
+    state text NOT NULL CHECK (state IN ('booking', 'drift', 'settled', 'superseded')),
+    rows_drift bigint NOT NULL DEFAULT 0,
+    units_drift bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (snapshot_id, location_id)
+);
+COMMENT ON TABLE snapshot_place IS
+    'domain/snapshots: what a report says of one location, and whether its differences are open';
+CREATE INDEX snapshot_place_location ON snapshot_place (location_id, snapshot_id);
 
 CREATE TABLE snapshot_row (
-    snapshot_id bigint NOT NULL REFERENCES snapshot ON DELETE CASCADE,
+    snapshot_id bigint NOT NULL,
     row_number bigint NOT NULL,
-    sku text NOT NULL,
-    location text NOT NULL,
-    state text NOT NULL,
-    quantity bigint NOT NULL,
     item_id bigint,
     location_id bigint,
+    version bigint,
+    quantity bigint,
+    stated bigint,
     rebased bigint,
     booked bigint,
-    outcome text,
+    account smallint,
+    name text,
+    location text,
+    state text,
+    outcome text NOT NULL,
     reason text,
     PRIMARY KEY (snapshot_id, row_number)
 );
 COMMENT ON TABLE snapshot_row IS
     'domain/snapshots: a reported figure, what it comes to after later movements, what we had, what became of it';
-CREATE INDEX snapshot_row_drift ON snapshot_row (snapshot_id, row_number) WHERE outcome <> 'unchanged';
+COMMENT ON COLUMN snapshot_row.stated IS
+    'the reported quantity in terms of the state at the cut-off; rebased: with our later movements';
+COMMENT ON COLUMN snapshot_row.name IS 'the item as reported; of an unreadable row its text';
+COMMENT ON COLUMN snapshot_row.version IS 'batch_id of the balance it was compared with';
+CREATE INDEX snapshot_row_different ON snapshot_row (snapshot_id, outcome, row_number)
+    WHERE outcome <> 'unchanged';
+
+-- Finds what moved after a cut-off without reading the history before it.
+CREATE INDEX movement_occurred ON movement USING brin (occurred_at);
 
 -- Lots and serials (domain/ledger) -------------------------------------------------------------
 ALTER TABLE movement ADD COLUMN lot text, ADD COLUMN serials text[];
@@ -169,17 +231,23 @@ CREATE TABLE serial_unit (
     location_id bigint NOT NULL,
     account smallint NOT NULL,
     occurred_at timestamptz NOT NULL,
-    movement_id bigint NOT NULL,
     PRIMARY KEY (item_id, serial)
 );
 COMMENT ON TABLE serial_unit IS 'domain/ledger: where each serial number was last, by the source''s clock';
 
--- Facts gain what makes conflicts commute -------------------------------------------------------
+-- Facts gain what makes conflicts and running totals commute ------------------------------------
 ALTER TABLE fact ADD COLUMN rank text NOT NULL DEFAULT '';
+COMMENT ON COLUMN fact.rank IS 'of two reports that disagree the one with the lower rank stands';
+
+CREATE TABLE fact_line (
+    line_key uuid PRIMARY KEY,
+    reports json NOT NULL
+);
+COMMENT ON TABLE fact_line IS
+    'domain/ledger: everything reported of a document line, by business key; what is booked follows from it';
+
 ALTER TABLE fulfilment_line
-    ADD COLUMN allocated_total bigint NOT NULL DEFAULT 0,
-    ADD COLUMN picked_total bigint NOT NULL DEFAULT 0,
-    ADD COLUMN packed_total bigint NOT NULL DEFAULT 0,
-    ADD COLUMN shipped_total bigint NOT NULL DEFAULT 0;
-COMMENT ON COLUMN fulfilment_line.shipped_total IS
-    'largest running total a source reported; the stage has reached the larger of this and the sum of single reports';
+    ADD COLUMN deallocated bigint NOT NULL DEFAULT 0;
+
+ALTER TABLE supply ADD COLUMN stated_at timestamptz;
+COMMENT ON COLUMN supply.stated_at IS 'when its source stated the open quantity; older statements are stale';
