@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import msgspec
 
-from stockbridge.app import App, first_key, running
+from stockbridge.app import App, Role, first_key, running
 from stockbridge.ingress.answers import Problem
 from stockbridge.ingress.table import ROUTES
 from stockbridge.kernel.settings import Settings
@@ -86,12 +86,14 @@ class Client:
 
 
 @contextlib.asynccontextmanager
-async def serving(dsn: str, data_dir: Path, **settings: Any) -> AsyncIterator[Client]:
+async def serving(
+    dsn: str, data_dir: Path, role: Role = "all", **settings: Any
+) -> AsyncIterator[Client]:
     """A started process on a free port, and a client with the first administrator's key."""
     chosen = Settings(dsn=dsn, data_dir=data_dir, port=0, **settings)
     token = await first_key(dsn)
     assert token is not None
-    async with running(chosen, "all") as app:
+    async with running(chosen, role) as app:
         await app.view.wait_loaded(10)
         client = Client(app, token)
         try:

@@ -258,6 +258,7 @@ def configure_logging(settings: Settings) -> None:
     """Send everything to stderr, as text for people or one JSON object a line."""
     level = getattr(logging, settings.log_level.upper())
     logging.basicConfig(level=max(level, logging.INFO), stream=sys.stderr, format="%(message)s")
+    logging.getLogger("uvicorn").setLevel(max(level, logging.WARNING))
     # Plain tracebacks: the pretty ones print local variables, and so secrets.
     shown: list[structlog.types.Processor] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]

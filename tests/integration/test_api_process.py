@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from stockbridge.app import build
+from stockbridge.app import build, running
 from stockbridge.kernel.errors import Misconfigured
 from stockbridge.kernel.settings import Settings
 from stockbridge.store.database import connect
-from tests.http_api import serving, warehouse
+from tests.http_api import scalar, serving, warehouse
 
 
 async def test_ready_says_each_condition(dsn, tmp_path):
@@ -114,3 +114,26 @@ async def test_pages_of_a_reachable_server_ask_for_the_key(dsn, tmp_path):
             assert answer.status_code == status, secret
         broken = await api.http.get(f"{url}/", headers={"authorization": "Basic %%%"})
         assert broken.status_code == 401
+
+
+async def test_timers_run_in_workers_and_not_in_api_processes(dsn, tmp_path):
+    async with serving(dsn, tmp_path, "api") as api:
+        await warehouse(api)
+        await api.stock("A", MAIN=1)
+        body = {"channel": "web", "reference": "R", "lines": [{"sku": "A", "quantity": 1}]}
+        made = await api.post("/v1/reservations", body | {"ttl_seconds": 1})
+        assert made.status_code == 201
+        await asyncio.sleep(2.5)
+        reserved = "SELECT sum(reserved) FROM balance"
+        assert await scalar(dsn, reserved) == 1
+        # Whoever asks is told the truth all the same.
+        read = await api.get(f"/v1/reservations/{made.json()['id']}")
+        assert read.json()["state"] == "expired"
+        async with running(Settings(dsn=dsn, data_dir=tmp_path), "worker") as worker:
+            assert worker.url == ""
+            for _ in range(100):
+                if await scalar(dsn, reserved) == 0:
+                    break
+                await asyncio.sleep(0.05)
+        assert await scalar(dsn, reserved) == 0
+        assert await scalar(dsn, "SELECT count(*) FROM seal") > 0
