@@ -7,8 +7,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from stockbridge.engine import Command, Engine
-from tests.tables.masters import masters
+from tests.simulation.fleet import furnish
 
 KEPT = (
     "item", "item_lock", "item_uom", "item_alias", "kit_component", "location", "channel",
@@ -22,7 +21,7 @@ def enterprise(server, template) -> str:
     dsn = make_conninfo(server.dsn, dbname="enterprise")
     with psycopg.connect(server.dsn, dbname="postgres", autocommit=True) as admin:
         admin.execute(f"CREATE DATABASE enterprise TEMPLATE {template}".encode())
-    asyncio.run(_fill(dsn))
+    asyncio.run(furnish(dsn))
     return dsn
 
 
@@ -38,12 +37,3 @@ def story_dsn(enterprise) -> Iterator[str]:
             (list(KEPT),),
         ).fetchall()[0][0]
         connection.execute(f"TRUNCATE {tables}".encode())
-
-
-async def _fill(dsn: str) -> None:
-    engine = Engine(dsn, workers=1)
-    await engine.start()
-    for body in masters():
-        outcome = await engine.submit(Command(body))
-        assert outcome.status < 300, outcome.body
-    await engine.stop()
