@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
+import structlog
+
 from bench import machine
 from bench.lab import Lab, open_lab, say
 from bench.model import Case
@@ -28,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         say(str(error))
         return 2
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
+    _log_to_stderr()
     with open_lab(options.data_dir, options.seconds, options.scale) as lab:
         report = Report(_common(lab, given), full_scale=options.scale == "full")
         if options.json is None:
@@ -68,6 +70,15 @@ def _common(lab: Lab, arguments: Sequence[str]) -> dict[str, object]:
         "machine": machine.describe(lab.folder),
         "postgres": lab.settings(),
     }
+
+
+def _log_to_stderr() -> None:
+    """Standard output is for the lines of the report."""
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
 
 
 def _list() -> None:
