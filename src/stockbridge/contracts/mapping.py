@@ -106,7 +106,7 @@ class Mapping:
     @property
     def name(self) -> str:
         """Its contract's name: the same for all versions."""
-        return f"{PREFIX}{self.manifest.system}/{self.manifest.name}"
+        return f"{PREFIX}{self.manifest.system}:{self.manifest.name}"
 
     @property
     def contract(self) -> str:

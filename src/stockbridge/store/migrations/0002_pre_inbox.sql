@@ -90,11 +90,13 @@ CREATE TABLE message_contract (
     version bigint NOT NULL CHECK (version > 0),
     status text NOT NULL DEFAULT 'draft'
         CHECK (status IN ('draft', 'active', 'deprecated', 'retired')),
+    direction text NOT NULL DEFAULT 'reported' CHECK (direction IN ('reported', 'told')),
     owner_team text NOT NULL,
     schema json NOT NULL,
     description text NOT NULL DEFAULT '',
-    sunset_on date,
     published_at timestamptz,
+    deprecated_at timestamptz,
+    sunset_on date,
     correlation_id text NOT NULL DEFAULT '',
     PRIMARY KEY (name, version)
 );
