@@ -107,6 +107,7 @@ class Applier:
         await asyncio.gather(*self._workers, *self._lane_tasks.values(), return_exceptions=True)
         await self._settler.stop()
         self._in_flight.clear()
+        self._bytes = 0
 
     def offer(self, messages: Sequence[Message]) -> None:
         """Take new messages in memory, as many as there is room for; the scan finds the others."""
@@ -151,7 +152,7 @@ class Applier:
     async def _outcome(self, message: Message) -> Settlement | None:
         bodies = self.decode(message.contract, message.content_type, message.body)
         if not isinstance(bodies, list):
-            return rules.undecodable(message.contract, bodies)
+            return rules.undecodable(bodies)
         if b"\0" in message.body or b"\\u0000" in message.body:
             refused = _nul_refused(bodies)
             if refused is not None:
@@ -202,6 +203,8 @@ class Applier:
                             pass
             except (psycopg.Error, OSError) as error:
                 log.warning("applier: database lost; trying again", cause=str(error))
+            except Exception:
+                log.exception("applier: a tick failed; trying again")
             while conn.closed:
                 await asyncio.sleep(self._tick_seconds)
                 with contextlib.suppress(psycopg.Error, Misconfigured, OSError):

@@ -75,12 +75,17 @@ class Flow(NamedTuple):
 
 
 class Undecodable(Protocol):
-    """Why bytes could not be read: `code` is stable, `detail` names the place and the fix."""
+    """Why bytes could not be read: `code` is stable, `detail` names the place and the fix.
+
+    `missing` are wait keys: once their things exist the bytes may be readable.
+    """
 
     @property
     def code(self) -> str: ...
     @property
     def detail(self) -> str: ...
+    @property
+    def missing(self) -> tuple[str, ...]: ...
 
 
 Decode = Callable[[str, str, bytes], "list[Any] | Undecodable"]

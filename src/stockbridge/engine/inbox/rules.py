@@ -16,8 +16,6 @@ TEXT_MAX = 512
 SEQUENCE_MAX = 2**62
 ATTEMPTS_MAX = 3
 REASON_MAX = 2_000
-UNKNOWN_CONTRACTS = frozenset({"unknown_contract", "unknown_version"})
-"""Codes of undecodable messages that wait for their contract instead of being rejected."""
 GAP = "sequence_gap"
 
 _CREATED, _FIRST_REFUSAL, _FIRST_FAILURE = 201, 400, 500
@@ -101,11 +99,10 @@ def identity(system: str, source_message_id: str, content_hash: bytes = b"") -> 
     return digest.hexdigest()
 
 
-def undecodable(contract: str, cause: Undecodable) -> Settlement:
+def undecodable(cause: Undecodable) -> Settlement:
     """An unknown contract or version is waited for; anything else is the sender's mistake."""
-    if cause.code in UNKNOWN_CONTRACTS:
-        return Settlement("parked", cause.code, _clean(cause.detail), (f"contract:{contract}",))
-    return Settlement("rejected", cause.code, _clean(cause.detail))
+    status = "parked" if cause.missing else "rejected"
+    return Settlement(status, cause.code, _clean(cause.detail), cause.missing)
 
 
 def failed(message: Message, detail: str) -> Settlement:
