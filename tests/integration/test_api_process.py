@@ -125,15 +125,16 @@ async def test_timers_run_in_workers_and_not_in_api_processes(dsn, tmp_path):
         assert made.status_code == 201
         await asyncio.sleep(2.5)
         reserved = "SELECT sum(reserved) FROM balance"
+        sealed = "SELECT count(*) > 0 FROM seal"
         assert await scalar(dsn, reserved) == 1
         # Whoever asks is told the truth all the same.
         read = await api.get(f"/v1/reservations/{made.json()['id']}")
         assert read.json()["state"] == "expired"
         async with running(Settings(dsn=dsn, data_dir=tmp_path), "worker") as worker:
             assert worker.url == ""
-            for _ in range(100):
-                if await scalar(dsn, reserved) == 0:
+            for _ in range(200):
+                if await scalar(dsn, reserved) == 0 and await scalar(dsn, sealed):
                     break
                 await asyncio.sleep(0.05)
         assert await scalar(dsn, reserved) == 0
-        assert await scalar(dsn, "SELECT count(*) FROM seal") > 0
+        assert await scalar(dsn, sealed)
