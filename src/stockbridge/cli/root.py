@@ -2,7 +2,7 @@
 
 import typer
 
-from stockbridge.cli import access, data, explain, stack
+from stockbridge.cli import access, data, explain, snapshots, stack
 
 cli = typer.Typer(
     name="stockbridge",
@@ -17,3 +17,4 @@ data.add_to(cli)
 explain.add_to(cli)
 cli.add_typer(access.keys, name="keys")
 cli.add_typer(data.ledger, name="ledger")
+cli.add_typer(snapshots.snapshots, name="snapshots")

@@ -7,6 +7,7 @@ from stockbridge.ingress import (
     operations,
     platform,
     reservations,
+    snapshots,
     uploads,
 )
 from stockbridge.ingress.call import Route
@@ -15,6 +16,7 @@ ROUTES: tuple[Route, ...] = (
     *availability.ROUTES,
     *reservations.ROUTES,
     *facts.ROUTES,
+    *snapshots.ROUTES,
     *masters.ROUTES,
     *uploads.ROUTES,
     *operations.ROUTES,

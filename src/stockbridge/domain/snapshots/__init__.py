@@ -1,1 +1,1 @@
-"""Stock reports of partners: stored, rebased, compared; booked only where they are authoritative."""
+"""Stock reports of partners: stored, rebased, compared; booked only where authoritative."""

@@ -85,16 +85,16 @@ WITH head AS MATERIALIZED (
     GROUP BY r.item_id, r.location_id
 ), moved AS (
     SELECT m.item_id, m.location_id,
-           sum(CASE 1 WHEN m.to_account THEN m.quantity WHEN m.from_account THEN -m.quantity END)
-               AS available,
-           sum(CASE 2 WHEN m.to_account THEN m.quantity WHEN m.from_account THEN -m.quantity END)
-               AS allocated,
-           sum(CASE 3 WHEN m.to_account THEN m.quantity WHEN m.from_account THEN -m.quantity END)
-               AS picked,
-           sum(CASE 4 WHEN m.to_account THEN m.quantity WHEN m.from_account THEN -m.quantity END)
-               AS quarantined,
-           sum(CASE 7 WHEN m.to_account THEN m.quantity WHEN m.from_account THEN -m.quantity END)
-               AS reserved
+           sum(CASE 1 WHEN m.to_account THEN m.quantity
+                    WHEN m.from_account THEN -m.quantity END)::bigint AS available,
+           sum(CASE 2 WHEN m.to_account THEN m.quantity
+                    WHEN m.from_account THEN -m.quantity END)::bigint AS allocated,
+           sum(CASE 3 WHEN m.to_account THEN m.quantity
+                    WHEN m.from_account THEN -m.quantity END)::bigint AS picked,
+           sum(CASE 4 WHEN m.to_account THEN m.quantity
+                    WHEN m.from_account THEN -m.quantity END)::bigint AS quarantined,
+           sum(CASE 7 WHEN m.to_account THEN m.quantity
+                    WHEN m.from_account THEN -m.quantity END)::bigint AS reserved
     FROM movement m
     -- A source's clock is at most a day ahead of ours; this spares the older partitions.
     WHERE m.occurred_at > %(cutoff_at)s::timestamptz

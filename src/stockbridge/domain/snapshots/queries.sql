@@ -243,3 +243,7 @@ WHERE r.snapshot_id = %(snapshot_id)s::bigint
   AND r.row_number > coalesce(%(after)s::bigint, 0)
   AND (%(outcome)s::text IS NULL OR r.outcome = %(outcome)s::text)
 ORDER BY r.row_number LIMIT %(limit)s::bigint;
+
+-- name: system_exists
+-- Whether a system is known.
+SELECT 1 FROM system WHERE code = %(system)s::text;

@@ -49,11 +49,11 @@ def read_rows(form: Format, pieces: Iterable[bytes]) -> Iterator[Rows]:
 def _blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """Whole lines at a time, without the last newline."""
     rest, first = b"", True
-    for piece in pieces:
-        if first:
-            piece, first = piece.removeprefix(_UTF8_MARK), False
-            if piece[:2] in {b"\xff\xfe", b"\xfe\xff"}:
-                raise Unreadable("the file is UTF-16; send UTF-8")
+    for given in pieces:
+        piece = given.removeprefix(_UTF8_MARK) if first else given
+        if first and piece[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+            raise Unreadable("the file is UTF-16; send UTF-8")
+        first = False
         whole, newline, tail = piece.rpartition(b"\n")
         if newline:
             yield rest + whole
@@ -175,7 +175,8 @@ def _plain_csv(names: list[str], lines: list[bytes], first: int, delimiter: str)
         return []
     if set(map(len, cells)) != {len(names)}:
         return []
-    columns: dict[str, Sequence[Any]] = dict(zip(names, zip(*cells, strict=True), strict=True))
+    stripped = [list(map(str.strip, column)) for column in zip(*cells, strict=True)]
+    columns: dict[str, Sequence[Any]] = dict(zip(names, stripped, strict=True))
     if not _columns_good(columns):
         return []
     empty: tuple[None, ...] = (None,) * len(lines)
@@ -205,7 +206,7 @@ def _columns_good(columns: dict[str, Sequence[str]]) -> bool:
 
 def _texts_good(cells: Sequence[str]) -> bool:
     joined = "".join(cells)
-    if not joined.isprintable() or "\\" in joined or " " in joined or "" in cells:
+    if not joined.isprintable() or "\\" in joined or "" in cells:
         return False
     return max(map(len, cells)) <= _NAME_MAX
 
