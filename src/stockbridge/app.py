@@ -19,6 +19,7 @@ from stockbridge.dashboard.overview import Overview, style
 from stockbridge.engine import Engine
 from stockbridge.governance import keys
 from stockbridge.governance.keyring import Keyring
+from stockbridge.governance.live_catalog import LiveCatalog
 from stockbridge.ingress.api import Api
 from stockbridge.ingress.call import Answer, Call, Hub, Route
 from stockbridge.ingress.metrics import RequestMetrics
@@ -53,6 +54,7 @@ class App:
     engine: Engine
     view: StockView
     keyring: Keyring
+    contracts: LiveCatalog
     api: Api
     hub: Hub
     server: HttpServer | None = None
@@ -61,6 +63,7 @@ class App:
     async def start(self) -> None:
         """Start everything the role needs; raises Misconfigured for what an admin must change."""
         sock = listen(self.settings.host, self.settings.port) if self.role != "worker" else None
+        await self.contracts.start()
         await self.engine.start()
         if sock is not None:
             await self.keyring.start()
@@ -83,6 +86,7 @@ class App:
             task.cancel()
         await asyncio.gather(*self.tasks, *self.hub.tasks, return_exceptions=True)
         await self.engine.stop()
+        await self.contracts.stop()
         if self.server is not None:
             await self.view.stop()
             await self.keyring.stop()
@@ -117,10 +121,12 @@ async def build(settings: Settings, role: Role = "all", dsn: str | None = None) 
     engine = Engine(dsn, on_batch=_batch_metrics(registry))
     view = StockView(dsn, pool)
     keyring = Keyring(dsn)
+    contracts = LiveCatalog(dsn)
     hub = Hub(
         engine,
         view,
         keyring,
+        contracts,
         pool,
         dsn,
         settings.data_dir,
@@ -129,7 +135,7 @@ async def build(settings: Settings, role: Role = "all", dsn: str | None = None) 
     )
     _gauges(registry, engine, view)
     api = Api(hub, (*ROUTES, *_pages(Overview(pool))), RequestMetrics(registry))
-    return App(settings, role, dsn, pool, engine, view, keyring, api, hub)
+    return App(settings, role, dsn, pool, engine, view, keyring, contracts, api, hub)
 
 
 def _batch_metrics(registry: CollectorRegistry) -> Callable[[int, float], None]:

@@ -52,10 +52,18 @@ POST /v1/exceptions/{exception}/assign
 POST /v1/exceptions/{exception}/resolve
 GET /v1/movements
 GET /v1/audit
+GET /v1/contracts
+GET /v1/contracts/{name}/{version}
+POST /v1/contracts
+POST /v1/contracts/{name}/{version}/deprecate
+GET /v1/mappings
+POST /v1/mappings
 GET /healthz
 GET /readyz
 GET /metrics
 GET /openapi.json
+GET /asyncapi.json
+GET /schemas/{name}/{file}
 GET /docs
 """.strip().splitlines()
 
@@ -125,7 +133,11 @@ def test_only_reads_of_the_process_are_public(contract):
         if not operation["security"]
     }
     assert public == {
-        ("GET", path) for path in ("/healthz", "/readyz", "/metrics", "/openapi.json", "/docs")
+        ("GET", path)
+        for path in (
+            *("/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"),
+            *("/asyncapi.json", "/schemas/{name}/{file}"),
+        )
     }
 
 

@@ -126,6 +126,13 @@ async def find(conn: Connection, name: str, version: int) -> Row | None:
     return Row(*row) if row else None
 
 
+async def listed(conn: Connection) -> list[dict[str, Any]]:
+    """Every contract as the API lists it, without schemas."""
+    everything = {"after": None, "limit": None, "status": None}
+    rows = await (await conn.execute(SQL.contracts_page, everything)).fetchall()
+    return [msgspec.json.decode(document) for _, document in rows]
+
+
 def breaking(name: str, version: int, changes: list[Change]) -> Refusal:
     """The refusal that lists what would break."""
     errors = [

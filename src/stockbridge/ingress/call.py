@@ -15,6 +15,7 @@ from stockbridge.contracts.base import Shape
 from stockbridge.engine import Engine
 from stockbridge.governance.keyring import Grant, Keyring
 from stockbridge.governance.keys import ADMIN, ApiKey
+from stockbridge.governance.live_catalog import LiveCatalog
 from stockbridge.kernel.errors import Refusal
 from stockbridge.store.database import Pool
 from stockbridge.views.stock import StockView
@@ -35,6 +36,7 @@ class Hub:
     engine: Engine
     view: StockView
     keyring: Keyring
+    contracts: LiveCatalog
     pool: Pool
     dsn: str
     data_dir: Path

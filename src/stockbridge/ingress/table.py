@@ -2,6 +2,7 @@
 
 from stockbridge.ingress import (
     availability,
+    contracts,
     facts,
     masters,
     operations,
@@ -19,6 +20,7 @@ ROUTES: tuple[Route, ...] = (
     *snapshots.ROUTES,
     *masters.ROUTES,
     *uploads.ROUTES,
+    *contracts.ROUTES,
     *operations.ROUTES,
     *platform.ROUTES,
 )

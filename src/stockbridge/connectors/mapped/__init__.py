@@ -1,0 +1,1 @@
+"""Partners that need no code: a folder with a manifest and samples each."""
