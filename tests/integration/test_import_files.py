@@ -125,12 +125,11 @@ async def test_balances_are_booked_and_explained(load, ask, world):
 
 async def test_the_second_import_moves_nothing_and_the_third_the_difference(load, ask, world):
     await load("balances", BALANCES)
-    before = ask("SELECT count(*) FROM movement"), ask("SELECT * FROM balance ORDER BY 1, 2")
+    figures = "SELECT to_jsonb(b) - 'counted_at' FROM balance b ORDER BY item_id, location_id"
+    before = ask("SELECT count(*) FROM movement"), ask(figures)
     report = await load("balances", BALANCES)
     assert (report.rows_good, report.rows_bad) == (3, 0)
-    assert (
-        ask("SELECT count(*) FROM movement"), ask("SELECT * FROM balance ORDER BY 1, 2")
-    ) == before  # fmt: skip
+    assert (ask("SELECT count(*) FROM movement"), ask(figures)) == before
     await load("balances", "sku,location,available\nA,MAIN,7\n")
     assert ask("SELECT from_account, to_account, quantity FROM movement ORDER BY movement_id")[
         -1

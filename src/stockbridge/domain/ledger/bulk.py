@@ -29,6 +29,8 @@ from stockbridge.store.sql import load
 SQL = load(__package__)
 STATES: Final = (AVAILABLE, ALLOCATED, PICKED, QUARANTINED, IN_TRANSIT, ON_ORDER)
 """Accounts whose figures may be stated; promises are the hub's own and are not."""
+PHYSICAL: Final = (AVAILABLE, ALLOCATED, PICKED, QUARANTINED)
+"""States that lie in the building, so that stating them is counting them."""
 DOCUMENT_TYPE: Final = "import"
 BATCH_SHIFT: Final = 20
 COPY_NULL: Final = r"\N"
@@ -141,7 +143,8 @@ def book_counts(conn: Connection[Any], counts: Counts, source: Source) -> int:
     batch_id, recorded_at = conn.execute(SQL.next_batch).fetchall()[0]
     if difference.rows:
         _write_movements(conn, counts, difference, (batch_id, recorded_at), source)
-    _write_balances(conn, counts, after, batch_id)
+    _write_balances(conn, counts, after, (batch_id, recorded_at))
+    _write_anchors(conn, counts, after, recorded_at)
     if after.fresh or after.changed:
         conn.execute(SQL.notify_reload)
     return len(difference.rows)
@@ -225,23 +228,62 @@ def _escaped(text: str) -> str:
     return text
 
 
-def _balance_text(columns: list[list[int]]) -> str:
+def _balance_text(columns: list[list[int]], tail: str) -> str:
     """Rows as COPY reads them; columns that are zero throughout are not formatted row by row."""
-    form = "\t".join(["%d" if any(column) else "0" for column in columns]) + "\n"
+    form = "\t".join(["%d" if any(column) else "0" for column in columns]) + f"\t{tail}\n"
     rows = zip(*(column for column in columns if any(column)), strict=True)
     return "".join([form % row for row in rows])
 
 
-def _write_balances(conn: Connection[Any], counts: Counts, after: After, batch_id: int) -> None:
+def _write_balances(
+    conn: Connection[Any], counts: Counts, after: After, batch: tuple[int, datetime]
+) -> None:
     """Every written balance gets the batch's id, since whoever read it before compares that."""
+    batch_id, counted_at = batch
     columns = [counts.items, counts.locations, *after.columns]
     if after.fresh:
-        rows = [_at(column, after.fresh) for column in columns]
-        text = _balance_text([*rows, [batch_id] * len(after.fresh)])
+        stated = _stated(counts, AVAILABLE)
         with conn.cursor().copy(SQL.copy_balances) as copy:
-            copy.write(text)
+            for rows, moment in (
+                ([n for n in after.fresh if n in stated], counted_at.isoformat()),
+                ([n for n in after.fresh if n not in stated], COPY_NULL),
+            ):
+                text = _balance_text(
+                    [_at(column, rows) for column in columns], f"{batch_id}\t{moment}"
+                )
+                copy.write(text)
     if after.changed:
         arrays = [_array(column[n] for n in after.changed) for column in columns]
         names = ("items", "locations", *(ACCOUNT_NAMES[state] for state in STATES), "safety_stock")
         values = dict(zip(names, arrays, strict=True))
         conn.execute(SQL.set_balances, values | {"batch_id": batch_id})
+
+
+def _stated(counts: Counts, state: int) -> set[int]:
+    """The rows that state a figure for it."""
+    figures = counts.figures.get(state)
+    if figures is None:
+        return set()
+    return {n for n, figure in enumerate(figures) if figure is not None}
+
+
+def _write_anchors(
+    conn: Connection[Any], counts: Counts, after: After, counted_at: datetime
+) -> None:
+    """What is stated is counted: facts that occurred before are inside it, changed or not."""
+    fresh = set(after.fresh)
+    for state in PHYSICAL:
+        rows = sorted(_stated(counts, state))
+        if state == AVAILABLE:
+            rows = [n for n in rows if n not in fresh]
+        if not rows:
+            continue
+        values: dict[str, Any] = {
+            "items": _array(_at(counts.items, rows)),
+            "locations": _array(_at(counts.locations, rows)),
+            "counted_at": counted_at,
+        }
+        if state == AVAILABLE:
+            conn.execute(SQL.anchor_available, values)
+        else:
+            conn.execute(SQL.anchor_state, values | {"account": state})

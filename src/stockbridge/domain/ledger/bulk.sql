@@ -32,7 +32,7 @@ COPY movement (
 -- Streams the balances of new pairs in.
 COPY balance (
     item_id, location_id, available, allocated, picked, quarantined, in_transit, on_order,
-    safety_stock, batch_id
+    safety_stock, batch_id, counted_at
 ) FROM STDIN;
 
 -- name: set_balances
@@ -50,6 +50,19 @@ FROM unnest(
     safety_stock
 )
 WHERE b.item_id = a.item_id AND b.location_id = a.location_id;
+
+-- name: anchor_available
+-- Notes that available was counted.
+UPDATE balance b SET counted_at = %(counted_at)s::timestamptz
+FROM unnest(%(items)s::bigint[], %(locations)s::bigint[]) AS a (item_id, location_id)
+WHERE b.item_id = a.item_id AND b.location_id = a.location_id;
+
+-- name: anchor_state
+-- Notes that another state was counted.
+INSERT INTO count_anchor (item_id, location_id, account, counted_at)
+SELECT a.item_id, a.location_id, %(account)s::smallint, %(counted_at)s::timestamptz
+FROM unnest(%(items)s::bigint[], %(locations)s::bigint[]) AS a (item_id, location_id)
+ON CONFLICT (item_id, location_id, account) DO UPDATE SET counted_at = excluded.counted_at;
 
 -- name: add_batch
 -- Records a batch and leaves it for the sealer.
