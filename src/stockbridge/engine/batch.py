@@ -47,14 +47,14 @@ async def _run_careful(
     """Lock, read, decide, write; again while masters change or expired promises make room."""
     due: set[int] = set()
     for _ in range(ATTEMPTS_MAX):
-        needs = await _needs(conn, masters, requests, due)
+        needs = await needs_of(conn, masters, requests, due)
         clock = datetime.now(UTC)
         world, epoch, known = await load_world(conn, needs, [r.key for r in requests], masters)
         if epoch != masters.epoch:
             await conn.execute(b"ROLLBACK")
             await masters.reload(conn)
             continue
-        outcomes, fresh = _decide(world, requests, known)
+        outcomes, fresh = decide_all(world, requests, known)
         more = await _due(conn, world, due)
         if more:
             await conn.execute(b"ROLLBACK")
@@ -67,7 +67,7 @@ async def _run_careful(
     raise RuntimeError(msg)
 
 
-async def _needs(conn: Conn, masters: Masters, requests: list[Request], due: set[int]) -> Needs:
+async def needs_of(conn: Conn, masters: Masters, requests: list[Request], due: set[int]) -> Needs:
     """Everything the batch must lock and read."""
     needs = Needs()
     for request in requests:
@@ -84,7 +84,7 @@ async def _needs(conn: Conn, masters: Masters, requests: list[Request], due: set
     return needs
 
 
-def _decide(
+def decide_all(
     world: World, requests: list[Request], known: Answers
 ) -> tuple[list[Outcome], list[tuple[Request, Outcome]]]:
     """All outcomes, and those that are new and must be kept."""

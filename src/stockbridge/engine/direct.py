@@ -4,13 +4,16 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
+from stockbridge import governance
 from stockbridge.domain.masters.handlers import HANDLERS
 from stockbridge.domain.masters.model import Context
-from stockbridge.engine.request import KEY_REUSED, Outcome, Request, encode
+from stockbridge.engine.audited import act_of
+from stockbridge.engine.request import FIRST_ERROR, KEY_REUSED, Outcome, Request, encode
 from stockbridge.store.arrays import blobs, ints, texts
 from stockbridge.store.sql import load
 
 SQL = load(__package__)
+GOVERNANCE_SQL = load(governance.__name__)
 
 
 async def run_direct(conn: AsyncConnection[Any], request: Request) -> Outcome:
@@ -28,6 +31,9 @@ async def run_direct(conn: AsyncConnection[Any], request: Request) -> Outcome:
         now = (await (await conn.execute(SQL.clock)).fetchall())[0][0]
         context = Context(command.principal, command.correlation_id, now)
         outcome = encode(await HANDLERS[type(command.body)](conn, command.body, context))
+        act = act_of(command)
+        if act is not None and outcome.status < FIRST_ERROR:
+            await conn.execute(GOVERNANCE_SQL.insert_audit, act._asdict())
         await conn.execute(
             SQL.add_requests,
             {

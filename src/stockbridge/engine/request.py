@@ -10,6 +10,8 @@ import msgspec
 from stockbridge.domain.world.command import Command, Decision
 from stockbridge.kernel.errors import Refusal
 
+FIRST_ERROR = 400
+
 _encode_body = msgspec.msgpack.Encoder().encode
 _encode_answer = msgspec.json.Encoder().encode
 

@@ -12,7 +12,8 @@ from stockbridge.domain.ledger.digest import GROUP, batch_digest
 from stockbridge.domain.ledger.digest import texts as canonical
 from stockbridge.domain.world.model import COUNTED_AT, VERSION
 from stockbridge.domain.world.world import ID_BITS, World
-from stockbridge.engine.request import Outcome, Request
+from stockbridge.engine.audited import NOUNS, act_of
+from stockbridge.engine.request import FIRST_ERROR, Outcome, Request
 from stockbridge.kernel.accounts import ACCOUNTS, AVAILABLE
 from stockbridge.kernel.clock import microseconds
 from stockbridge.outbox.notices import notices
@@ -69,6 +70,7 @@ def record_writes(world: World, answered: list[tuple[Request, Outcome]]) -> Iter
     if world.exceptions:
         yield _exceptions(world)
     if answered:
+        yield from _acts(answered)
         yield _requests(world, answered)
 
 
@@ -114,6 +116,14 @@ def notice_writes(world: World) -> Iterable[Write]:
     )
     if payloads:
         yield OUTBOX_SQL.notify_stock, {"payloads": texts(payloads)}
+
+
+def _acts(answered: list[tuple[Request, Outcome]]) -> Iterable[Write]:
+    for request, outcome in answered:
+        if type(request.command.body) in NOUNS and outcome.status < FIRST_ERROR:
+            act = act_of(request.command)
+            if act is not None:
+                yield GOVERNANCE_SQL.insert_audit, act._asdict()
 
 
 def _requests(world: World, answered: list[tuple[Request, Outcome]]) -> Write:

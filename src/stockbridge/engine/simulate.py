@@ -1,0 +1,45 @@
+"""What commands would do now, decided on locked rows and rolled back."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from psycopg import AsyncConnection
+
+from stockbridge.domain.masters.cache import Masters
+from stockbridge.domain.world.command import Command
+from stockbridge.domain.world.model import Movement
+from stockbridge.engine.batch import ATTEMPTS_MAX, decide_all, needs_of
+from stockbridge.engine.load import load_world
+from stockbridge.engine.request import Outcome, Request
+
+
+class Simulation(NamedTuple):
+    """Outcomes in the order of the commands, and every movement they would book."""
+
+    outcomes: list[Outcome]
+    movements: list[Movement]
+    masters: Masters
+
+
+async def simulate(conn: AsyncConnection[Any], commands: Sequence[Command]) -> Simulation:
+    """Decide the commands together, each as if its idempotency key were new; keep nothing.
+
+    Holds the locks of their items meanwhile, so the caller bounds how many there are.
+    """
+    loop, masters = asyncio.get_running_loop(), Masters()
+    requests = [Request(replace(each, key=None), loop.create_future()) for each in commands]
+    await masters.reload(conn)
+    for _ in range(ATTEMPTS_MAX):
+        needs = await needs_of(conn, masters, requests, set())
+        try:
+            world, epoch, _known = await load_world(conn, needs, [], masters)
+            if epoch == masters.epoch:
+                outcomes, _fresh = decide_all(world, requests, {})
+                return Simulation(outcomes, world.movements, masters)
+        finally:
+            await conn.execute(b"ROLLBACK")
+        await masters.reload(conn)
+    msg = f"masters changed {ATTEMPTS_MAX} times while a simulation was being prepared"
+    raise RuntimeError(msg)
