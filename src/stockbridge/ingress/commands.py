@@ -1,9 +1,6 @@
 """Hands a decoded body to the engine and gives its outcome back."""
 
-import msgspec
-
 from stockbridge.engine import Command
-from stockbridge.governance import audit
 from stockbridge.ingress.call import JSON, PROBLEM, Answer, Call, Headers
 from stockbridge.ingress.wire import replayed
 from stockbridge.kernel.errors import Refusal
@@ -46,15 +43,3 @@ async def submit(call: Call, headers: Headers = ()) -> Answer:
     return Answer(
         outcome.status, outcome.body, content_type, (*headers, *replayed(outcome.replayed))
     )
-
-
-async def change_master(call: Call) -> Answer | Refusal:
-    """A command that changes master data: what was put is kept in the audit, once."""
-    answer = await submit(call)
-    if answer.status < _FIRST_ERROR and not answer.headers:
-        verb, _, noun = call.route.name.partition("_")
-        act, subject = f"{noun}.{verb}", "/".join([noun, *call.path.values()])
-        detail = msgspec.to_builtins(call.body)
-        async with call.hub.pool.connection() as conn:
-            await audit.record(conn, call.key.key_id, act, subject, detail, call.correlation_id)
-    return answer

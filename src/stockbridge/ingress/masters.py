@@ -16,7 +16,7 @@ from stockbridge.contracts.masters import (
 )
 from stockbridge.ingress import answers
 from stockbridge.ingress.call import Answer, Call, Handler, Route, answer_json
-from stockbridge.ingress.commands import change_master, own_channel
+from stockbridge.ingress.commands import own_channel, submit
 from stockbridge.ingress.paging import Page, PageQuery, page
 from stockbridge.kernel.errors import Refusal
 from stockbridge.store.sql import load
@@ -139,7 +139,7 @@ def _put(path: str, body: type[Shape], answer: Any, operation: str, summary: str
     return Route(
         "PUT",
         path,
-        change_master,
+        submit,
         summary,
         WRITE,
         {200: answer, 201: answer},
@@ -187,9 +187,9 @@ ROUTES = (
     _get("/v1/policies/{channel}/{sku}", get_policy, answers.Policy,
          "The item's policy in force on a channel", operation="get_item_policy"),
     _list("/v1/policies", list_policies, answers.Policy, "Policy versions", query=PoliciesQuery),
-    Route("PUT", "/v1/safety-stock", change_master, "Set safety stock by item and location", WRITE,
+    Route("PUT", "/v1/safety-stock", submit, "Set safety stock by item and location", WRITE,
           {200: answers.LinesChanged}, body=SetSafetyStock, operation="set_safety_stock"),
-    Route("PUT", "/v1/channels/{channel}/fences", change_master, "Set stock aside", WRITE,
+    Route("PUT", "/v1/channels/{channel}/fences", submit, "Set stock aside", WRITE,
           {200: answers.LinesChanged}, body=SetFences, path_fields=("channel",),
           operation="set_fences"),
     _get("/v1/channels/{channel}/fences", get_fences, answers.Fences, "What is set aside"),
