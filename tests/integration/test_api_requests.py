@@ -321,7 +321,9 @@ async def test_no_value_in_any_field_ends_in_a_500(api):
                 address = address.replace("{" + parameter["name"] + "}", "1")
             schema = content["schema"]
             schema = schemas[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
-            base = {name: _some(schemas, field) for name, field in schema["properties"].items()}
+            base = _some(schemas, schema)
+            if not isinstance(base, dict):
+                continue
             bodies = [{**base, name: value} for name in base for value in HOSTILE]
             rows = base.get("lines")
             if isinstance(rows, list) and rows and isinstance(rows[0], dict):
@@ -342,8 +344,9 @@ async def test_no_value_in_any_field_ends_in_a_500(api):
 def _some(schemas, field):
     """A value that fits a schema, roughly."""
     if "$ref" in field:
-        shape = schemas[field["$ref"].rpartition("/")[2]]
-        return {name: _some(schemas, inner) for name, inner in shape["properties"].items()}
+        return _some(schemas, schemas[field["$ref"].rpartition("/")[2]])
+    if "properties" in field:
+        return {name: _some(schemas, inner) for name, inner in field["properties"].items()}
     if "anyOf" in field:
         return _some(schemas, field["anyOf"][-1])
     if "enum" in field:

@@ -46,7 +46,7 @@ FROM (SELECT item_id, quantity FROM kept
 GROUP BY item_id HAVING sum(quantity) <> 0
 UNION ALL
 SELECT 'transfers_close', format('item %%s', item_id), '0', sum(quantity)::text
-FROM entry WHERE account = 13 GROUP BY item_id HAVING sum(quantity) <> 0
+FROM entry WHERE account = 24 GROUP BY item_id HAVING sum(quantity) <> 0
 UNION ALL
 SELECT 'promises_are_holds',
        format('item %%s location %%s account %%s', item_id, location_id, account),
