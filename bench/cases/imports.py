@@ -18,7 +18,7 @@ from bench.wire import checked, load_of, measure, own_client, requests_file
 from stockbridge.ingress.imports import import_file
 
 WRITES_PER_SECOND = 1_000
-WRITERS = 32
+WRITERS = 128
 STOCK = 10_000
 _WRITES_KEPT = 0.99
 _WRITER_EXTRA_SECONDS = 4.0
