@@ -41,7 +41,7 @@ class _Pair(NamedTuple):
 
     old: Schema
     new: Schema
-    above: frozenset[tuple[str, str]] = frozenset()
+    above: frozenset[tuple[str, str]] = frozenset({("#", "#")})
 
 
 def breaks_writers(old: Schema, new: Schema) -> list[Change]:
@@ -80,7 +80,7 @@ def _narrowed(old: Schema, new: Schema, at: str, pair: _Pair) -> Iterator[Change
     if _default(old) != _default(new):
         yield Change(at, "default_changed", "a message without it would mean something else")
     old, new = _rules(old), _rules(new)
-    if new is True or old is False:
+    if new is True or old is False or _same(old, new, pair):
         return
     if new is False:
         yield Change(at, "type_narrowed", "nothing is taken here any more")
@@ -92,6 +92,11 @@ def _narrowed(old: Schema, new: Schema, at: str, pair: _Pair) -> Iterator[Change
     yield from _value_narrowed(before, new, at)
     yield from _object_narrowed(before, new, at, pair)
     yield from _narrowed(before.get("items", True), new.get("items", True), f"{at}/items", pair)
+
+
+def _same(old: Schema, new: Schema, pair: _Pair) -> bool:
+    text = _text(old)
+    return text == _text(new) and ('"$ref"' not in text or _text(pair.old) == _text(pair.new))
 
 
 def _options_narrowed(
@@ -155,6 +160,10 @@ def _object_narrowed(
         elif "properties" in new or new.get("additionalProperties") is False:
             yield Change(place, "property_removed", f"{name} was a field and is none now")
     others_old, others_new = (s.get("additionalProperties", True) for s in (old, new))
+    if isinstance(others_old, Mapping):
+        for name in sorted(set(known) - set(old.get("properties", ()))):
+            place = f"{at}/properties/{_escape(name)}"
+            yield from _narrowed(others_old, known[name], place, pair)
     if others_new is False and others_old is not False:
         yield Change(at, "closed", "further fields were taken and are refused now")
     else:
