@@ -22,7 +22,7 @@ FIGURES = {case.label(name): figure for case in CASES for name, figure in case.f
 
 def test_every_promise_about_speed_has_a_figure_and_a_target():
     targets = {label: figure.target.kind for label, figure in FIGURES.items() if figure.target}
-    assert targets == PROMISED
+    assert targets.items() >= PROMISED.items()
 
 
 def test_names_are_unique_and_each_case_has_a_main_figure():
