@@ -213,6 +213,9 @@ def _add_report(
     fresh = _fact(spec, posting, fact)
     known = world.facts.get(fact.key)
     if known is not None and known.quantity == fresh.quantity:
+        if fresh.rank < known.rank:
+            # Confirmed by one who outranks the first: a third who outranks only him must lose.
+            world.put_fact(fact.key, fresh)
         return "duplicate", before
     if known is not None:
         world.open_exceptions([conflict(fresh, known, posting.command.correlation_id)])
