@@ -111,9 +111,8 @@ def find_location(masters: Catalog, code: str, field: str = "location") -> Locat
     if found is not None:
         return found
     detail = f"{field} {code} is not known; make it with PUT /v1/locations/{code}"
-    return Refusal(
-        "unknown_location", detail, 422, [row_error(0, field, "unknown_location", detail)]
-    )
+    error = row_error(0, field, "unknown_location", detail, f"location:{code}")
+    return Refusal("unknown_location", detail, 422, [error])
 
 
 def find_channel(masters: Catalog, code: str) -> Channel | Refusal:
