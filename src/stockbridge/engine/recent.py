@@ -76,17 +76,17 @@ class Recent:
         for place in places:
             self._rows.setdefault(place, None)
 
-    def has_batch_id(self, places: Iterable[Place]) -> bool:
-        """Whether the next batch id is higher than every row's; ids too low for them are dropped.
+    def take_batch_id(self, newest: int) -> int | None:
+        """An id above `newest`, the highest version of the rows a batch stands on.
 
         Movements of one place must be in the order of their batches: that is the order in which
         the laws of the books are checked.
         """
-        known = filter(None, map(self._rows.get, places))
-        newest = max((row[VERSION] or 0 for row in known), default=0)
-        while self.batch_ids and self.batch_ids[0] <= newest:
-            self.batch_ids.popleft()
-        return bool(self.batch_ids)
+        while self.batch_ids:
+            batch_id = self.batch_ids.popleft()
+            if batch_id > newest:
+                return batch_id
+        return None
 
     def row(self, place: Place) -> Row | None:
         """The row, or None where the pair has none or is not known."""

@@ -19,7 +19,7 @@ from psycopg import AsyncConnection
 from stockbridge.contracts.commands import ReserveStock
 from stockbridge.domain import ledger
 from stockbridge.domain.masters.cache import Masters
-from stockbridge.domain.world.model import LOCATION, Balance
+from stockbridge.domain.world.model import LOCATION, VERSION, Balance
 from stockbridge.domain.world.needs import Needs
 from stockbridge.domain.world.world import Place, World
 from stockbridge.engine.recent import Recent
@@ -87,7 +87,7 @@ async def _read_missing(conn: Conn, recent: Recent, places: list[Place]) -> None
         cursor = conn.cursor(binary=True)
         await cursor.execute(LEDGER_SQL.read_balances, values)
         recent.add(missing, await cursor.fetchall(), LOCATION)
-    if not recent.has_batch_id(places):
+    if not recent.batch_ids:
         cursor = await conn.execute(LEDGER_SQL.next_batches, {"count": IDS_AHEAD})
         recent.batch_ids.extend(row[0] for row in await cursor.fetchall())
 
@@ -103,13 +103,14 @@ def _decide(
     A shortage needs the careful way: due reservations may have to end first, and a refusal must
     stand on locked rows.
     """
-    if not recent.is_calm or not recent.has_batch_id(places):
+    if not recent.is_calm:
         return None
-    world = World(recent.batch_ids.popleft(), recent.now(), masters)
-    for place in places:
-        row = recent.row(place)
-        if row is not None:
-            world.balances[place] = Balance(row.copy())
+    known = [(place, row) for place in places if (row := recent.row(place)) is not None]
+    batch_id = recent.take_batch_id(max([row[VERSION] for _, row in known], default=0))
+    if batch_id is None:
+        return None
+    world = World(batch_id, recent.now(), masters)
+    world.balances = {place: Balance(row.copy()) for place, row in known}
     decide = HANDLERS[ReserveStock].decide
     answered = [(r, encode(decide(r.command, world))) for r in requests]
     if world.short_items or not world.balances_changed:

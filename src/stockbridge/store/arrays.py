@@ -43,8 +43,15 @@ def blobs(values: Iterable[bytes]) -> str:
 
 
 def moments(values: Iterable[datetime | None]) -> str:
-    """A timestamptz array."""
-    return "{" + ",".join(["NULL" if v is None else f'"{v.isoformat()}"' for v in values]) + "}"
+    """A timestamptz array; a batch repeats few moments."""
+    known: dict[datetime | None, str] = {None: "NULL"}
+    parts = []
+    for value in values:
+        text = known.get(value)
+        if text is None:
+            text = known[value] = f'"{value.isoformat()}"' if value else "NULL"
+        parts.append(text)
+    return "{" + ",".join(parts) + "}"
 
 
 def _quoted(value: str | None) -> str:

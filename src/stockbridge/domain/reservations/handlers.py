@@ -22,6 +22,7 @@ from stockbridge.domain.reservations.rules import (
     percent_shares,
     promisable,
     promise,
+    promise_new,
 )
 from stockbridge.domain.reservations.sourcing import Demand, Pool, Take, source
 from stockbridge.domain.world.command import Command, Decision
@@ -88,7 +89,10 @@ def decide_reserve(command: Command, world: World) -> Decision:
         command.principal, command.correlation_id,
     )  # fmt: skip
     world.put_reservation(reservation)
-    _promise_takes(world, reservation, takes, command.correlation_id)
+    if world.fences:
+        _promise_takes(world, reservation, takes, command.correlation_id)
+    else:
+        promise_new(world, reservation, takes, command.correlation_id)
     if body.mode == "backorder":
         _backorder(world, channel, reservation, short, taken, command.correlation_id)
     return 201, reservation_answer(world, reservation)

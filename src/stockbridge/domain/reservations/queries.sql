@@ -48,8 +48,25 @@ SELECT * FROM unnest(%(items)s::bigint[], %(locations)s::bigint[], %(channels)s:
                      %(quantities)s::bigint[])
 ON CONFLICT (item_id, location_id, channel_id) DO UPDATE SET quantity = excluded.quantity;
 
+-- name: add_reservations
+-- Writes new reservations.
+INSERT INTO reservation
+    (reservation_id, channel_id, reference, state, mode, expires_at, lines, created_at, ended_at,
+     principal, correlation_id)
+SELECT * FROM unnest(
+    %(ids)s::bigint[], %(channels)s::bigint[], %(refs)s::text[], %(states)s::text[],
+    %(modes)s::text[], %(expires)s::timestamptz[], %(lines)s::json[], %(created)s::timestamptz[],
+    %(ended)s::timestamptz[], %(principals)s::text[], %(correlation_ids)s::text[]);
+
+-- name: add_holds
+-- Writes the holds of new reservations.
+INSERT INTO hold (reservation_id, line_no, item_id, location_id, account, quantity, fenced)
+SELECT * FROM unnest(%(ids)s::bigint[], %(line_nos)s::bigint[], %(items)s::bigint[],
+                     %(locations)s::bigint[], %(accounts)s::smallint[], %(quantities)s::bigint[],
+                     %(fenced)s::bigint[]);
+
 -- name: put_reservations
--- Writes new and changed reservations.
+-- Writes changed reservations.
 INSERT INTO reservation
     (reservation_id, channel_id, reference, state, mode, expires_at, lines, created_at, ended_at,
      principal, correlation_id)
@@ -62,7 +79,7 @@ SET state = excluded.state, expires_at = excluded.expires_at, lines = excluded.l
     ended_at = excluded.ended_at;
 
 -- name: put_holds
--- Writes new and changed holds.
+-- Writes changed holds of reservations made before, and holds added to them.
 INSERT INTO hold (reservation_id, line_no, item_id, location_id, account, quantity, fenced)
 SELECT * FROM unnest(%(ids)s::bigint[], %(line_nos)s::bigint[], %(items)s::bigint[],
                      %(locations)s::bigint[], %(accounts)s::smallint[], %(quantities)s::bigint[],

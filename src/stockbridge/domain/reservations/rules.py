@@ -1,7 +1,10 @@
 """Promises on the working set: take, give back, use up. Every change is a ledger movement."""
 
+from collections.abc import Iterable
+
 from stockbridge.domain.masters.model import Channel, Policy
-from stockbridge.domain.world.model import SAFETY, Hold, Movement
+from stockbridge.domain.reservations.sourcing import Take
+from stockbridge.domain.world.model import SAFETY, Hold, Movement, Reservation
 from stockbridge.domain.world.world import World
 from stockbridge.kernel.accounts import (
     AVAILABLE,
@@ -56,6 +59,34 @@ def promise(world: World, hold: Hold, channel_id: int, correlation_id: str) -> N
             str(hold.line_no), correlation_id,
         )
     )  # fmt: skip
+
+
+def promise_new(
+    world: World, reservation: Reservation, takes: Iterable[Take], correlation_id: str
+) -> None:
+    """Keep the takes of a reservation just made: as `promise`, without what only fences need.
+
+    The hottest loop of the hub; a test holds it equal to `promise`.
+    """
+    number, now = reservation.reservation_id, world.now
+    public, lines = public_id(number), reservation.lines
+    mine = world.holds.setdefault(number, {})
+    for line_no, location_id, units in takes:
+        line = str(line_no)
+        for item_id, each in lines[line_no - 1].parts:
+            quantity, place = units * each, (item_id, location_id)
+            hold = Hold(number, line_no, item_id, location_id, RESERVED, quantity)
+            key = (number, line_no, item_id, location_id, RESERVED)
+            mine[key] = world.holds_changed[key] = hold
+            world.movements.append(
+                Movement(
+                    RESERVE, item_id, location_id, DEMAND, RESERVED, quantity, now,
+                    "reservation", public, line, correlation_id,
+                )
+            )  # fmt: skip
+            balance = world.balances[place]
+            balance.q[RESERVED] += quantity
+            world.balances_changed[place] = balance
 
 
 def _draw_fence(world: World, hold: Hold, channel_id: int) -> None:
