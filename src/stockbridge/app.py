@@ -17,6 +17,8 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram
 from stockbridge.assurance.seal import seal_forever
 from stockbridge.dashboard.overview import Overview, style
 from stockbridge.engine import Engine
+from stockbridge.engine.inbox.accept import GRACE_SECONDS, Inbox
+from stockbridge.engine.inbox.apply import Applier
 from stockbridge.governance import keys
 from stockbridge.governance.keyring import Keyring
 from stockbridge.governance.live_catalog import LiveCatalog
@@ -27,6 +29,7 @@ from stockbridge.ingress.operations import READ
 from stockbridge.ingress.platform import readiness
 from stockbridge.ingress.server import HttpServer, listen
 from stockbridge.ingress.sweeper import sweep_forever
+from stockbridge.ingress.systems import KnownSystems
 from stockbridge.ingress.table import ROUTES
 from stockbridge.ingress.wire import PAGE
 from stockbridge.kernel.errors import Misconfigured, Refusal, StockbridgeError
@@ -55,6 +58,8 @@ class App:
     view: StockView
     keyring: Keyring
     contracts: LiveCatalog
+    inbox: Inbox
+    applier: Applier
     api: Api
     hub: Hub
     server: HttpServer | None = None
@@ -65,7 +70,10 @@ class App:
         sock = listen(self.settings.host, self.settings.port) if self.role != "worker" else None
         await self.contracts.start()
         await self.engine.start()
+        if self.role != "api":
+            await self.applier.start()
         if sock is not None:
+            await self.inbox.start()
             await self.keyring.start()
             await self.view.start()
             self.server = HttpServer(self.api, sock, self.hub.closing)
@@ -85,6 +93,9 @@ class App:
         for task in [*self.tasks, *self.hub.tasks]:
             task.cancel()
         await asyncio.gather(*self.tasks, *self.hub.tasks, return_exceptions=True)
+        await self.inbox.stop()
+        if self.role != "api":
+            await self.applier.stop()
         await self.engine.stop()
         await self.contracts.stop()
         if self.server is not None:
@@ -122,11 +133,17 @@ async def build(settings: Settings, role: Role = "all", dsn: str | None = None) 
     view = StockView(dsn, pool)
     keyring = Keyring(dsn)
     contracts = LiveCatalog(dsn)
+    applier = Applier(dsn, engine, contracts.decode)
+    # A node that only serves leaves what it takes to the others at once.
+    grace_seconds = 0 if role == "api" else GRACE_SECONDS
+    inbox = Inbox(dsn, on_accepted=applier.offer, grace_seconds=grace_seconds)
     hub = Hub(
         engine,
         view,
         keyring,
         contracts,
+        inbox,
+        KnownSystems(pool),
         pool,
         dsn,
         settings.data_dir,
@@ -134,8 +151,11 @@ async def build(settings: Settings, role: Role = "all", dsn: str | None = None) 
         open_pages=_is_loopback(settings.host),
     )
     _gauges(registry, engine, view)
+    _inbox_gauges(registry, inbox, applier)
     api = Api(hub, (*ROUTES, *_pages(Overview(pool))), RequestMetrics(registry))
-    return App(settings, role, dsn, pool, engine, view, keyring, contracts, api, hub)
+    return App(
+        settings, role, dsn, pool, engine, view, keyring, contracts, inbox, applier, api, hub
+    )
 
 
 def _batch_metrics(registry: CollectorRegistry) -> Callable[[int, float], None]:
@@ -171,6 +191,13 @@ def _gauges(registry: CollectorRegistry, engine: Engine, view: StockView) -> Non
     lag.labels("max").set_function(lambda: view.health().lag_seconds_max)
     items = Gauge("stockbridge_view_items", "Items in the view", registry=registry)
     items.set_function(lambda: view.health().items)
+
+
+def _inbox_gauges(registry: CollectorRegistry, inbox: Inbox, applier: Applier) -> None:
+    waiting = Gauge("stockbridge_inbox_queue", "Messages waiting for commit", registry=registry)
+    waiting.set_function(lambda: inbox.depth)
+    applying = Gauge("stockbridge_inbox_applying", "Messages being applied", registry=registry)
+    applying.set_function(lambda: applier.depth)
 
 
 def _number(value: float | None) -> float:

@@ -13,9 +13,11 @@ from starlette.types import Receive
 
 from stockbridge.contracts.base import Shape
 from stockbridge.engine import Engine
+from stockbridge.engine.inbox.accept import Inbox
 from stockbridge.governance.keyring import Grant, Keyring
 from stockbridge.governance.keys import ADMIN, ApiKey
 from stockbridge.governance.live_catalog import LiveCatalog
+from stockbridge.ingress.systems import KnownSystems
 from stockbridge.kernel.errors import Refusal
 from stockbridge.store.database import Pool
 from stockbridge.views.stock import StockView
@@ -37,6 +39,8 @@ class Hub:
     view: StockView
     keyring: Keyring
     contracts: LiveCatalog
+    inbox: Inbox
+    systems: KnownSystems
     pool: Pool
     dsn: str
     data_dir: Path

@@ -86,7 +86,7 @@ def _operation(
     if route.body is not None:
         operation["requestBody"] = _request_body(route, described, components)
     elif route.raw:
-        content = {kind: {"schema": {"type": "string"}} for kind in route.raw}
+        content = {kind: {"schema": {"type": "string"}} for kind in route.raw if kind}
         operation["requestBody"] = {"required": True, "content": content}
     return operation
 

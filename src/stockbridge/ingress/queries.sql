@@ -169,3 +169,7 @@ LIMIT %(limit)s::bigint;
 -- name: ping
 -- Tells that the database answers.
 SELECT 1;
+
+-- name: system_codes
+-- The codes of all systems.
+SELECT code FROM system;

@@ -3,8 +3,10 @@
 from stockbridge.ingress import (
     availability,
     contracts,
+    events,
     facts,
     masters,
+    messages,
     operations,
     platform,
     reservations,
@@ -17,10 +19,12 @@ ROUTES: tuple[Route, ...] = (
     *availability.ROUTES,
     *reservations.ROUTES,
     *facts.ROUTES,
+    *events.ROUTES,
     *snapshots.ROUTES,
     *masters.ROUTES,
     *uploads.ROUTES,
     *contracts.ROUTES,
+    *messages.ROUTES,
     *operations.ROUTES,
     *platform.ROUTES,
 )
