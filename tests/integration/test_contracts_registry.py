@@ -5,6 +5,7 @@ import json
 import re
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
 import pytest
@@ -56,7 +57,7 @@ async def test_syncing_again_changes_nothing_and_repairs_what_differs(dsn):
 
 
 # (what is published after version 1, status, code)
-PUBLISHED = [
+PUBLISHED: list[Any] = [
     ({}, 201, None),
     ({"schema": SCHEMA | {"required": []}}, 201, None),
     ({"schema": SCHEMA | {"required": ["a", "b"]}}, 409, "breaking_change"),
@@ -157,7 +158,7 @@ async def test_every_process_decodes_by_what_is_published_now(dsn, tmp_path):
 
 
 # Mappings -------------------------------------------------------------------------------------
-NORTHWIND = msgspec.to_builtins(folders.read(folders.find("northwind_3pl")))
+NORTHWIND: dict[str, Any] = msgspec.to_builtins(folders.read(folders.find("northwind_3pl")))
 MESSAGE = NORTHWIND["samples"][0]["input"].encode()
 ACTIVITY = "/v1/mappings/northwind-3pl/activity"
 
@@ -190,7 +191,7 @@ async def test_a_new_version_takes_over_and_lets_waiting_messages_go_on(dsn, tmp
         assert (await api.post("/v1/mappings", first)).status_code == 201
         message = MESSAGE.replace(b"HAM1", b"BRE9")
         async with await connect(dsn) as conn:
-            old = (await read_catalog(conn)).decode(
+            old: Any = (await read_catalog(conn)).decode(
                 "mapping:northwind-3pl:activity.v1", "application/json", message
             )
         (key,) = old.missing
@@ -210,7 +211,7 @@ async def test_a_new_version_takes_over_and_lets_waiting_messages_go_on(dsn, tmp
             dsn, "SELECT string_agg(status, ' ' ORDER BY version) FROM mapping"
         ) == ("retired active")
         async with await connect(dsn) as conn:
-            new = (await read_catalog(conn)).decode(
+            new: Any = (await read_catalog(conn)).decode(
                 "mapping:northwind-3pl:activity.v1", "application/json", message
             )
         assert new[0].location == "3PL-BRE"

@@ -5,6 +5,7 @@ from base64 import b64encode
 from copy import deepcopy
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from stockbridge.contracts import events
 from stockbridge.contracts.base import Document
 from stockbridge.contracts.commands import (
     AdjustLine,
@@ -30,12 +32,13 @@ from stockbridge.contracts.commands import (
     SupplyLine,
 )
 from stockbridge.contracts.compatibility import breaks_readers, breaks_writers
-from stockbridge.contracts.events import EVENT_TYPES, Undecodable, Upcasts, decode, split
+from stockbridge.contracts.events import EVENT_TYPES, Undecodable, Upcasts, split
 from stockbridge.contracts.events.schema import schema_of
 from stockbridge.kernel.errors import Broken
 
+decode: Any = events.decode  # commands or a reason: each test knows which
 AT = datetime(2026, 7, 1, 8, 30, tzinfo=UTC)
-BASE = {
+BASE: dict[str, Any] = {
     "sku": "AB-1",
     "location": "MAIN",
     "quantity": 3,
@@ -43,10 +46,10 @@ BASE = {
     "document": {"type": "order", "number": "D-1", "line": "7"},
     "sequence": 12,
 }
-MOVED = {"package": "P-1", "lot": "L-1", "serials": ["S1", "S2", "S3"], "uom": "EA"}
-LINE = {"sku": "AB-1", "line": "7", "quantity": 3}
-MOVED_LINE = LINE | MOVED
-DATED = {"occurred_at": AT, "sequence": 12}
+MOVED: dict[str, Any] = {"package": "P-1", "lot": "L-1", "serials": ["S1", "S2", "S3"], "uom": "EA"}
+LINE: dict[str, Any] = {"sku": "AB-1", "line": "7", "quantity": 3}
+MOVED_LINE: dict[str, Any] = LINE | MOVED
+DATED: dict[str, Any] = {"occurred_at": AT, "sequence": 12}
 DOCUMENT = Document("order", "D-1")
 
 
@@ -64,8 +67,8 @@ def _moved(movement):
     )  # fmt: skip
 
 
-STAGE = MOVED | {"fulfillment": "F-9"}
-SUPPLY = {"expected_at": "2026-08-01T00:00:00Z"}
+STAGE: dict[str, Any] = MOVED | {"fulfillment": "F-9"}
+SUPPLY: dict[str, Any] = {"expected_at": "2026-08-01T00:00:00Z"}
 EXPECTED_AT = datetime(2026, 8, 1, tzinfo=UTC)
 # (type, what it adds to BASE, the command it asks for)
 TYPES = [
@@ -287,7 +290,20 @@ def test_schemas_are_sound_and_described(event):
     assert split(event.contract) == (event.name, event.version)
 
 
-NASTY = [None, 0, -1, 1.5, 10**13, True, "", "x" * 200, [], {}, "2026-07-01T10:30:00Z", "../etc"]
+NASTY: list[Any] = [
+    None,
+    0,
+    -1,
+    1.5,
+    10**13,
+    True,
+    "",
+    "x" * 200,
+    [],
+    {},
+    "2026-07-01T10:30:00Z",
+    "../etc",
+]
 
 
 @pytest.mark.parametrize("name", [name for name, _, _ in TYPES])

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, date, datetime
+from typing import Any
 
 import msgspec
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stockbridge.connectors.mapped import folders
-from stockbridge.contracts.catalog import Catalog, Published
+from stockbridge.contracts import catalog as catalogs
+from stockbridge.contracts.catalog import Published
 from stockbridge.contracts.commands import MoveState, ReportShipment
 from stockbridge.contracts.events import Undecodable
 from stockbridge.contracts.expression import Expression, Failed, Limits
@@ -24,11 +26,12 @@ from stockbridge.contracts.mapping import (
 from stockbridge.contracts.schemas import check_of, faults_of
 from stockbridge.kernel.errors import Misconfigured
 
+Catalog: Any = catalogs.Catalog  # commands or a reason: each test knows which
 HELD = """rows.{"type": "io.stockbridge.stock.held.v1", "data": {
   "sku": sku, "location": place, "quantity": $number(qty), "occurred_at": at, "uom": unit,
   "document": {"type": "hold", "number": "H1"}, "reason": why}}"""
 ROW = {"sku": "A", "place": "X", "qty": "2", "at": "2026-07-01T12:00:00", "unit": "ST"}
-EVENT = {
+EVENT: dict[str, Any] = {
     "type": "io.stockbridge.stock.held.v1",
     "data": {
         "sku": "A", "location": "MAIN", "quantity": 2, "occurred_at": "2026-07-01T10:00:00Z",
@@ -46,7 +49,7 @@ def manifest(**more) -> Manifest:
     return decode_manifest(document | more)
 
 
-def apply(mapping, *rows):
+def apply(mapping, *rows) -> Any:
     return apply_mapping(mapping, "application/json", json.dumps({"rows": list(rows)}).encode())
 
 
