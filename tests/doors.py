@@ -6,7 +6,7 @@ from typing import Any
 
 from stockbridge.store.database import connect
 
-_SECONDS_MAX = 10.0
+_SECONDS_MAX = 40.0
 
 
 def fact(number: str, sku: str = "A", quantity: int = 5, **more: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from stockbridge.ingress import (
     platform,
     reservations,
     snapshots,
+    streams,
     uploads,
 )
 from stockbridge.ingress.call import Route
@@ -20,6 +21,7 @@ ROUTES: tuple[Route, ...] = (
     *reservations.ROUTES,
     *facts.ROUTES,
     *events.ROUTES,
+    *streams.ROUTES,
     *snapshots.ROUTES,
     *masters.ROUTES,
     *uploads.ROUTES,
