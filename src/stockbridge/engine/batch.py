@@ -19,6 +19,7 @@ from stockbridge.engine.request import KEY_REUSED, Outcome, Request, encode
 from stockbridge.engine.save import save
 from stockbridge.engine.speculate import run_ahead
 from stockbridge.store.arrays import ints
+from stockbridge.store.pipeline import rollback
 from stockbridge.store.sql import load
 
 ATTEMPTS_MAX = 50
@@ -51,13 +52,13 @@ async def _run_careful(
         clock = datetime.now(UTC)
         world, epoch, known = await load_world(conn, needs, [r.key for r in requests], masters)
         if epoch != masters.epoch:
-            await conn.execute(b"ROLLBACK")
+            await rollback(conn)
             await masters.reload(conn)
             continue
         outcomes, fresh = decide_all(world, requests, known)
         more = await _due(conn, world, due)
         if more:
-            await conn.execute(b"ROLLBACK")
+            await rollback(conn)
             due |= more
             continue
         await save(conn, world, fresh)
@@ -139,7 +140,7 @@ async def isolate(
         except Exception:
             if conn.closed:
                 raise
-            await conn.rollback()
+            await rollback(conn)
             kind = type(request.command.body).__name__
             correlation_id = request.command.correlation_id
             log.exception("poison command", kind=kind, correlation_id=correlation_id)

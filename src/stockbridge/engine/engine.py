@@ -22,6 +22,7 @@ from stockbridge.engine.registry import HANDLERS
 from stockbridge.engine.request import BROKEN, IN_PROGRESS, UNREACHABLE, Outcome, Request, encode
 from stockbridge.kernel.errors import Misconfigured
 from stockbridge.store.database import connect
+from stockbridge.store.pipeline import rollback
 
 BATCH_MAX = 256
 LINES_MAX = 8_192
@@ -192,7 +193,7 @@ class _BatchLane(_Lane):
             log.exception("batch failed; running its commands one by one", size=len(batch))
             if conn.closed:
                 raise psycopg.OperationalError("connection closed by a failing batch") from None
-            await conn.rollback()
+            await rollback(conn)
             isolated = await isolate(conn, self._masters, batch, self._recent)
             for request, outcome in zip(batch, isolated, strict=True):
                 if outcome is None:
@@ -217,7 +218,7 @@ class _DirectLane(_Lane):
                 raise
             except Exception:
                 log.exception("master command failed")
-                await conn.rollback()
+                await rollback(conn)
                 await open_poison(conn, request)
                 outcomes.append(encode(BROKEN))
         return outcomes

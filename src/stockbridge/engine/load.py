@@ -3,7 +3,7 @@
 from typing import Any
 
 import msgspec
-from psycopg import AsyncConnection, AsyncCursor
+from psycopg import AsyncConnection
 
 from stockbridge.domain import fulfilment, ledger, reservations
 from stockbridge.domain.masters.cache import Masters
@@ -23,6 +23,7 @@ from stockbridge.domain.world.needs import Needs
 from stockbridge.domain.world.world import World
 from stockbridge.kernel.accounts import AVAILABLE
 from stockbridge.store.arrays import ints, moments, texts
+from stockbridge.store.pipeline import run
 from stockbridge.store.sql import load
 
 Conn = AsyncConnection[Any]
@@ -61,28 +62,28 @@ async def load_world(
     """Begin the transaction, lock and read in one round trip; the world, epoch, known answers."""
     items = ints(needs.item_ids)
     locations = None if needs.all_locations else ints(needs.locations)
-    extra: list[tuple[Any, AsyncCursor[Any]]] = []
-    async with conn.pipeline():
-        await conn.execute(b"BEGIN")
-        await conn.execute(SQL.lock_items, {"items": items})
-        batch = await _read(conn, LEDGER_SQL.open_batch, {})
-        requests = await _read(conn, SQL.read_requests, {"keys": "{" + ",".join(keys) + "}"})
-        balances = await _read(
-            conn, LEDGER_SQL.read_balances, {"items": items, "locations": locations}
-        )
-        for into, statement, values in _extras(needs, items):
-            extra.append((into, await _read(conn, statement, values)))
-    batch_id, now, epoch = (await batch.fetchall())[0]
+    extras = _extras(needs, items)
+    _, _, batch, requests, rows, *more = await run(
+        conn,
+        [
+            (b"BEGIN", {}),
+            (SQL.lock_items, {"items": items}),
+            (LEDGER_SQL.open_batch, {}),
+            (SQL.read_requests, {"keys": "{" + ",".join(keys) + "}"}),
+            (LEDGER_SQL.read_balances, {"items": items, "locations": locations}),
+            *[(statement, values) for _, statement, values in extras],
+        ],
+    )
+    batch_id, now, epoch = batch[0]
     world = World(batch_id, now, masters)
-    answers = {row[0]: (row[1], row[2], row[3]) for row in await requests.fetchall()}
-    rows = await balances.fetchall()
+    answers = {row[0]: (row[1], row[2], row[3]) for row in requests}
     world.balances = {(row[0], row[LOCATION]): Balance(list(row)) for row in rows}
     if needs.facts:
         for row in rows:
             if row[COUNTED_AT] is not None:
                 world.anchors[row[0], row[LOCATION], AVAILABLE] = row[COUNTED_AT]
-    for into, cursor in extra:
-        for row in await cursor.fetchall():
+    for (into, _, _), found in zip(extras, more, strict=True):
+        for row in found:
             into(world, row)
     return world, epoch, answers
 
@@ -117,12 +118,6 @@ def _extras(needs: Needs, items: str) -> list[tuple[Any, bytes, dict[str, Any]]]
         }
         reads.append((_moved_since, LEDGER_SQL.sum_moved_since, values))
     return reads
-
-
-async def _read(conn: Conn, statement: bytes, values: dict[str, Any]) -> AsyncCursor[Any]:
-    cursor = conn.cursor(binary=True)
-    await cursor.execute(statement, values)
-    return cursor
 
 
 def _reservation(world: World, row: tuple[Any, ...]) -> None:

@@ -25,6 +25,7 @@ from stockbridge.store.arrays import (
     texts,
     texts_or_null,
 )
+from stockbridge.store.pipeline import run
 from stockbridge.store.sql import load
 
 Write = tuple[bytes, dict[str, Any]]
@@ -43,12 +44,8 @@ async def save(
     conn: AsyncConnection[Any], world: World, answered: list[tuple[Request, Outcome]]
 ) -> None:
     """Send every write and commit in one round trip."""
-    async with conn.pipeline():
-        for statement, values in (*record_writes(world, answered), *balance_writes(world)):
-            await conn.execute(statement, values)
-        for statement, values in notice_writes(world):
-            await conn.execute(statement, values)
-        await conn.execute(b"COMMIT")
+    writes = [*record_writes(world, answered), *balance_writes(world), *notice_writes(world)]
+    await run(conn, [*writes, (b"COMMIT", {})])
 
 
 def record_writes(world: World, answered: list[tuple[Request, Outcome]]) -> Iterable[Write]:

@@ -13,6 +13,7 @@ from stockbridge.domain.world.model import Movement
 from stockbridge.engine.batch import ATTEMPTS_MAX, decide_all, needs_of
 from stockbridge.engine.load import load_world
 from stockbridge.engine.request import Outcome, Request
+from stockbridge.store.pipeline import rollback
 
 
 class Simulation(NamedTuple):
@@ -39,7 +40,7 @@ async def simulate(conn: AsyncConnection[Any], commands: Sequence[Command]) -> S
                 outcomes, _fresh = decide_all(world, requests, {})
                 return Simulation(outcomes, world.movements, masters)
         finally:
-            await conn.execute(b"ROLLBACK")
+            await rollback(conn)
         await masters.reload(conn)
     msg = f"masters changed {ATTEMPTS_MAX} times while a simulation was being prepared"
     raise RuntimeError(msg)

@@ -27,6 +27,7 @@ from stockbridge.engine.registry import HANDLERS
 from stockbridge.engine.request import Outcome, Request, encode
 from stockbridge.engine.save import notice_writes, record_writes, unchanged_balance_writes
 from stockbridge.store.arrays import ints
+from stockbridge.store.pipeline import rollback, run
 from stockbridge.store.sql import load
 
 LEDGER_SQL = load(ledger.__name__)
@@ -69,7 +70,7 @@ async def run_ahead(
         return await _commit(conn, world, answered, before)
     except CONFLICTS:
         recent.forget(world.balances_changed)
-        await conn.rollback()
+        await rollback(conn)
         return None
     except BaseException:
         recent.forget(world.balances_changed)
@@ -84,12 +85,11 @@ async def _read_missing(conn: Conn, recent: Recent, places: list[Place]) -> None
         items = {item for item, _ in missing}
         locations = {place for _, place in missing}
         values = {"items": ints(items), "locations": ints(locations)}
-        cursor = conn.cursor(binary=True)
-        await cursor.execute(LEDGER_SQL.read_balances, values)
-        recent.add(missing, await cursor.fetchall(), LOCATION)
+        rows = await run(conn, [(LEDGER_SQL.read_balances, values)])
+        recent.add(missing, rows[0], LOCATION)
     if not recent.batch_ids:
-        cursor = await conn.execute(LEDGER_SQL.next_batches, {"count": IDS_AHEAD})
-        recent.batch_ids.extend(row[0] for row in await cursor.fetchall())
+        rows = await run(conn, [(LEDGER_SQL.next_batches, {"count": IDS_AHEAD})])
+        recent.batch_ids.extend(row[0] for row in rows[0])
 
 
 Decided = tuple[World, Answered, "asyncio.Future[None]", "asyncio.Future[None] | None"]
@@ -126,16 +126,9 @@ async def _commit(
     conn: Conn, world: World, answered: Answered, before: "asyncio.Future[None] | None"
 ) -> list[Outcome]:
     """Insert what is ours, wait for the batch before, then write the balances under the guard."""
-    async with conn.pipeline():
-        await conn.execute(b"BEGIN")
-        for statement, values in record_writes(world, answered):
-            await conn.execute(statement, values)
+    await run(conn, [(b"BEGIN", {}), *record_writes(world, answered)])
     if before is not None:
         await before
-    async with conn.pipeline():
-        for statement, values in unchanged_balance_writes(world):
-            await conn.execute(statement, values)
-        for statement, values in notice_writes(world):
-            await conn.execute(statement, values)
-        await conn.execute(b"COMMIT")
+    writes = [*unchanged_balance_writes(world), *notice_writes(world), (b"COMMIT", {})]
+    await run(conn, writes)
     return [outcome for _, outcome in answered]
