@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 import msgspec
 from psycopg import AsyncConnection
 
-from stockbridge.domain.snapshots.model import Difference, Place
+from stockbridge.domain.snapshots.model import ACCOUNT_STATES, Difference, Place
 from stockbridge.domain.snapshots.rules import (
     COUNT_LINES_MAX,
     count_of,
@@ -101,7 +101,7 @@ class Booking:
         after = 0
         asked = self._own | {"location_id": location_id, "limit": COUNT_LINES_MAX}
         while found := await self._rows(SQL.rows_to_book, asked | {"after": after}):
-            rows = [Difference(*row) for row in found]
+            rows = [Difference(row[0], row[1], ACCOUNT_STATES[row[2]], row[3]) for row in found]
             after = rows[-1].row_number
             await self._count_rows(code, rows)
 

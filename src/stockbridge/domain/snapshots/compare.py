@@ -17,7 +17,8 @@ from stockbridge.store.sql import load
 
 SQL = load(__package__)
 LEDGER_SQL = load("stockbridge.domain.ledger")
-_SETTINGS: Final = "-c timezone=UTC -c work_mem=96MB -c jit=off"
+_SETTINGS: Final = "-c timezone=UTC -c work_mem=160MB -c jit=off -c enable_nestloop=off"
+"""A report is joined as a whole; a nested loop is what a wrong estimate would make of it."""
 _NULL: Final = r"\N"
 _ESCAPES: Final = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
@@ -40,11 +41,12 @@ def compare_snapshot(dsn: str, snapshot_id: int) -> Superseded:
     Raises Unreadable when the report as a whole cannot be read. The caller holds the system's lock.
     """
     own = {"snapshot_id": snapshot_id}
-    with open_connection(dsn) as conn, conn.transaction():
-        system, _, cutoff_at, form, *_ = conn.execute(SQL.head, own).fetchall()[0]
-        stage(conn, snapshot_id, system, form)
+    with open_connection(dsn) as kept, open_connection(dsn) as conn, conn.transaction():
+        system, _, cutoff_at, form, *_, meaning = conn.execute(SQL.head, own).fetchall()[0]
+        stage(conn, kept, snapshot_id, system, form)
         conn.execute(SQL.add_places, own)
-        found = conn.execute(SQL.compare_rows, own | {"cutoff_at": cutoff_at}).fetchall()
+        told = {"cutoff_at": cutoff_at, "meaning": meaning}
+        found = conn.execute(SQL.compare_rows, own | told).fetchall()
         conn.execute(SQL.clear_stage, own)
         superseded = conn.execute(SQL.supersede_older, own | {"system": system}).fetchall()
         conn.execute(SQL.set_compared, own | _totals(dict(found)))
@@ -70,12 +72,13 @@ def _note_feeds(conn: Connection[Any], snapshot_id: int) -> None:
         conn.execute(SQL.notify_feeds, values)
 
 
-def stage(conn: Connection[Any], snapshot_id: int, system: str, form: Format) -> None:
-    """Put the report's rows where statements see them."""
-    for rows in read_rows(form, _pieces(conn, snapshot_id)):
-        text = _copy_text(snapshot_id, system, rows)
-        with conn.cursor().copy(SQL.copy_stage) as copy:
-            copy.write(text)
+def stage(
+    conn: Connection[Any], kept: Connection[Any], snapshot_id: int, system: str, form: Format
+) -> None:
+    """Put the report's rows where statements see them; its bytes are read on `kept`."""
+    with conn.cursor().copy(SQL.copy_stage) as copy:
+        for rows in read_rows(form, _pieces(kept, snapshot_id)):
+            copy.write("".join([_copy_line(snapshot_id, system, row) for row in rows]))
     conn.execute(SQL.analyze_stage)
 
 
@@ -90,22 +93,18 @@ def _pieces(conn: Connection[Any], snapshot_id: int) -> Iterator[bytes]:
         number += 1
 
 
-def _copy_text(snapshot_id: int, system: str, rows: list[Read]) -> str:
-    """The rows as COPY reads them."""
-    return "".join([_copy_line(snapshot_id, system, row) for row in rows])
-
-
 def _copy_line(snapshot_id: int, system: str, row: Read) -> str:
+    """A row as COPY reads it."""
     number, sku, namespace, alias, location, state, quantity, reason = row
     if reason is not None:
         shown, why = (sku or "").translate(_ESCAPES), reason.translate(_ESCAPES)
-        return f"{snapshot_id}\t{number}\t{shown}\t\\N\t\\N\t\\N\t\\N\t\\N\t\\N\t{why}\n"
+        return f"{snapshot_id}\t{number}\t{shown}\t\\N\t\\N\t\\N\t\\N\t\\N\t{why}\n"
     if alias is None:
         names = f"{_text(sku)}\t\\N\t\\N"
     else:
         names = f"\\N\t{namespace or system}\t{_text(alias)}"
     account = STATE_ACCOUNTS[state or "available"]
-    return f"{snapshot_id}\t{number}\t{names}\t{location}\t{state}\t{account}\t{quantity}\t\\N\n"
+    return f"{snapshot_id}\t{number}\t{names}\t{location}\t{account}\t{quantity}\t\\N\n"
 
 
 def _text(name: str | None) -> str:

@@ -4,7 +4,7 @@
 -- name: copy_stage
 -- Streams rows in as read.
 COPY snapshot_stage (
-    snapshot_id, row_number, sku, namespace, alias, location, state, account, quantity, reason
+    snapshot_id, row_number, sku, namespace, alias, location, account, quantity, reason
 ) FROM STDIN;
 
 -- name: analyze_stage
@@ -50,11 +50,10 @@ RETURNING p.snapshot_id, l.code;
 
 -- name: compare_rows
 -- Resolves, rebases and compares every row of a report; answers (outcome, rows).
-WITH head AS MATERIALIZED (
-    SELECT h.cutoff_at, h.meaning FROM snapshot h WHERE h.snapshot_id = %(snapshot_id)s::bigint
-), resolved AS MATERIALIZED (
-    SELECT s.row_number, s.account, s.quantity, s.state, s.location, l.location_id,
-           coalesce(i.item_id, a.item_id) AS item_id, coalesce(s.sku, s.alias) AS name,
+WITH resolved AS MATERIALIZED (
+    SELECT s.row_number, s.account, s.quantity, s.location, l.location_id,
+           coalesce(i.item_id, a.item_id) AS item_id,
+           CASE WHEN i.item_id IS NULL THEN coalesce(s.sku, s.alias) END AS name,
            CASE WHEN s.reason IS NOT NULL THEN s.reason
                 WHEN coalesce(i.item_id, a.item_id) IS NULL AND s.sku IS NOT NULL
                     THEN 'sku: no item has it; make it with PUT /v1/items'
@@ -72,16 +71,20 @@ WITH head AS MATERIALIZED (
     LEFT JOIN (SELECT DISTINCT item_id FROM kit_component) AS k
         ON k.item_id = coalesce(i.item_id, a.item_id)
     WHERE s.snapshot_id = %(snapshot_id)s::bigint
-), last_rows AS (
-    SELECT max(r.row_number) AS row_number FROM resolved r WHERE r.reason IS NULL
-    GROUP BY r.item_id, r.location_id, r.account
+), repeated AS MATERIALIZED (
+    SELECT r.item_id, r.location_id, r.account, max(r.row_number) AS last_row
+    FROM resolved r WHERE r.reason IS NULL
+    GROUP BY r.item_id, r.location_id, r.account HAVING count(*) > 1
 ), siblings AS (
     SELECT r.item_id, r.location_id,
            max(r.quantity) FILTER (WHERE r.account = 2) AS allocated,
            max(r.quantity) FILTER (WHERE r.account = 3) AS picked,
            max(r.quantity) FILTER (WHERE r.account = 4) AS quarantined
-    FROM resolved r JOIN last_rows USING (row_number), head
-    WHERE r.account <> 1 AND head.meaning = 'on_hand'
+    FROM resolved r
+    LEFT JOIN repeated d
+        ON d.item_id = r.item_id AND d.location_id = r.location_id AND d.account = r.account
+    WHERE r.account <> 1 AND %(meaning)s::text = 'on_hand' AND r.reason IS NULL
+      AND r.row_number = coalesce(d.last_row, r.row_number)
     GROUP BY r.item_id, r.location_id
 ), moved AS (
     SELECT m.item_id, m.location_id,
@@ -124,22 +127,23 @@ WITH head AS MATERIALIZED (
     LEFT JOIN item_alias a ON n.kind = 'alias' AND a.alias = n.name
 ), figures AS (
     SELECT r.row_number, r.item_id, r.location_id, r.account, r.quantity, r.name, r.location,
-           r.state, r.reason, b.batch_id AS version, p.state AS place,
-           l.row_number IS NOT NULL AS is_last, f.item_id IS NOT NULL AS is_in_flight,
+           r.reason, b.batch_id AS version, p.state AS place,
+           r.row_number = coalesce(d.last_row, r.row_number) AS is_last, f.item_id IS NOT NULL AS is_in_flight,
            CASE r.account WHEN 1 THEN b.counted_at ELSE c.counted_at END AS counted_at,
            coalesce(CASE r.account WHEN 1 THEN b.available WHEN 2 THEN b.allocated
                                    WHEN 3 THEN b.picked WHEN 4 THEN b.quarantined END, 0) AS booked,
            coalesce(CASE r.account WHEN 1 THEN m.available WHEN 2 THEN m.allocated
                                    WHEN 3 THEN m.picked WHEN 4 THEN m.quarantined END, 0) AS moved,
-           CASE WHEN r.account <> 1 OR head.meaning = 'available' THEN r.quantity
-                WHEN head.meaning = 'on_hand' THEN r.quantity
+           CASE WHEN r.account <> 1 OR %(meaning)s::text = 'available' THEN r.quantity
+                WHEN %(meaning)s::text = 'on_hand' THEN r.quantity
                     - coalesce(s.allocated, b.allocated - coalesce(m.allocated, 0), 0)
                     - coalesce(s.picked, b.picked - coalesce(m.picked, 0), 0)
                     - coalesce(s.quarantined, b.quarantined - coalesce(m.quarantined, 0), 0)
                 ELSE r.quantity + coalesce(b.reserved - coalesce(m.reserved, 0), 0)
            END AS stated
-    FROM head, resolved r
-    LEFT JOIN last_rows l ON l.row_number = r.row_number
+    FROM resolved r
+    LEFT JOIN repeated d
+        ON d.item_id = r.item_id AND d.location_id = r.location_id AND d.account = r.account
     LEFT JOIN snapshot_place p
         ON p.snapshot_id = %(snapshot_id)s::bigint AND p.location_id = r.location_id
     LEFT JOIN balance b ON b.item_id = r.item_id AND b.location_id = r.location_id
@@ -151,9 +155,10 @@ WITH head AS MATERIALIZED (
 ), added AS (
     INSERT INTO snapshot_row
         (snapshot_id, row_number, item_id, location_id, version, quantity, stated, rebased, booked,
-         account, name, location, state, outcome, reason)
+         account, name, location, outcome, reason)
     SELECT %(snapshot_id)s::bigint, g.row_number, g.item_id, g.location_id, g.version, g.quantity,
-           g.stated, g.stated + g.moved, g.booked, g.account, g.name, g.location, g.state,
+           g.stated, g.stated + g.moved, g.booked, g.account, g.name,
+           CASE WHEN g.location_id IS NULL THEN g.location END,
            CASE WHEN g.reason IS NOT NULL THEN 'bad'
                 WHEN NOT g.is_last THEN 'superseded_row'
                 WHEN g.place = 'superseded' THEN 'superseded'

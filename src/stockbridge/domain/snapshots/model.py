@@ -26,6 +26,12 @@ STATE_ACCOUNTS: Final[dict[str, int]] = {
     "picked": PICKED,
     "quarantined": QUARANTINED,
 }
+ACCOUNT_STATES: Final[dict[int, State]] = {
+    AVAILABLE: "available",
+    ALLOCATED: "allocated",
+    PICKED: "picked",
+    QUARANTINED: "quarantined",
+}
 
 
 class ReportedRow(Shape, frozen=True, kw_only=True):

@@ -45,7 +45,7 @@ SELECT snapshot_id FROM snapshot WHERE state IN ('loading', 'booking') ORDER BY 
 
 -- name: head
 -- What there is to know before work on a report.
-SELECT system, number, cutoff_at, format, state, correlation_id, principal
+SELECT system, number, cutoff_at, format, state, correlation_id, principal, meaning
 FROM snapshot WHERE snapshot_id = %(snapshot_id)s::bigint;
 
 -- name: chunk
@@ -133,7 +133,7 @@ ORDER BY l.code;
 
 -- name: rows_to_book
 -- The next differences at a location; those in flight too where the report is authoritative.
-SELECT r.row_number, i.sku, r.state, r.stated
+SELECT r.row_number, i.sku, r.account, r.stated
 FROM snapshot_row r
 JOIN snapshot_place p USING (snapshot_id, location_id)
 JOIN item i USING (item_id)
@@ -235,10 +235,13 @@ ORDER BY n.snapshot_id DESC LIMIT %(limit)s::bigint;
 -- name: rows_page
 -- Lists a report's rows in its order, those with an outcome.
 SELECT r.row_number::text, json_build_object(
-    'row', r.row_number, 'item', r.name, 'sku', i.sku, 'location', r.location, 'state', r.state,
+    'row', r.row_number, 'item', coalesce(r.name, i.sku), 'sku', i.sku,
+    'location', coalesce(r.location, l.code),
+    'state', CASE r.account WHEN 1 THEN 'available' WHEN 2 THEN 'allocated'
+                            WHEN 3 THEN 'picked' WHEN 4 THEN 'quarantined' END,
     'quantity', r.quantity, 'stated', r.stated, 'rebased', r.rebased, 'booked', r.booked,
     'outcome', r.outcome, 'reason', r.reason)::text
-FROM snapshot_row r LEFT JOIN item i USING (item_id)
+FROM snapshot_row r LEFT JOIN item i USING (item_id) LEFT JOIN location l USING (location_id)
 WHERE r.snapshot_id = %(snapshot_id)s::bigint
   AND r.row_number > coalesce(%(after)s::bigint, 0)
   AND (%(outcome)s::text IS NULL OR r.outcome = %(outcome)s::text)

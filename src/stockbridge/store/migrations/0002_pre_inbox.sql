@@ -162,7 +162,6 @@ CREATE UNLOGGED TABLE snapshot_stage (
     namespace text,
     alias text,
     location text,
-    state text,
     account smallint,
     quantity bigint,
     reason text
@@ -196,7 +195,6 @@ CREATE TABLE snapshot_row (
     account smallint,
     name text,
     location text,
-    state text,
     outcome text NOT NULL,
     reason text,
     PRIMARY KEY (snapshot_id, row_number)
@@ -205,7 +203,7 @@ COMMENT ON TABLE snapshot_row IS
     'domain/snapshots: a reported figure, what it comes to after later movements, what we had, what became of it';
 COMMENT ON COLUMN snapshot_row.stated IS
     'the reported quantity in terms of the state at the cut-off; rebased: with our later movements';
-COMMENT ON COLUMN snapshot_row.name IS 'the item as reported; of an unreadable row its text';
+COMMENT ON COLUMN snapshot_row.name IS 'the item as reported where that is not its SKU; of an unreadable row its text';
 COMMENT ON COLUMN snapshot_row.version IS 'batch_id of the balance it was compared with';
 CREATE INDEX snapshot_row_different ON snapshot_row (snapshot_id, outcome, row_number)
     WHERE outcome <> 'unchanged';
