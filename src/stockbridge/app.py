@@ -22,6 +22,7 @@ from stockbridge.engine.inbox.apply import Applier
 from stockbridge.governance import keys
 from stockbridge.governance.keyring import Keyring
 from stockbridge.governance.live_catalog import LiveCatalog
+from stockbridge.governance.secrets import SecretBox
 from stockbridge.ingress.api import Api
 from stockbridge.ingress.call import Answer, Call, Hub, Route
 from stockbridge.ingress.metrics import RequestMetrics
@@ -31,8 +32,10 @@ from stockbridge.ingress.server import HttpServer, listen
 from stockbridge.ingress.sweeper import sweep_forever
 from stockbridge.ingress.systems import KnownSystems
 from stockbridge.ingress.table import ROUTES
+from stockbridge.ingress.webhooks_gate import WebhookGate
 from stockbridge.ingress.wire import PAGE
 from stockbridge.kernel.errors import Misconfigured, Refusal, StockbridgeError
+from stockbridge.kernel.process import tune_gc
 from stockbridge.kernel.settings import Settings
 from stockbridge.store.database import Pool, connect, open_pool
 from stockbridge.store.migrate import ensure_partitions, pending
@@ -144,6 +147,7 @@ async def build(settings: Settings, role: Role = "all", dsn: str | None = None) 
         contracts,
         inbox,
         KnownSystems(pool),
+        WebhookGate(pool, SecretBox(settings.secret_key), registry),
         pool,
         dsn,
         settings.data_dir,
@@ -278,6 +282,7 @@ async def run(
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
     async with running(settings, role, dsn) as app:
+        tune_gc()
         if announce is not None:
             announce(app)
         ended = asyncio.create_task(stopping.wait())

@@ -123,15 +123,19 @@ async def test_lines_do_not_depend_on_the_pieces(size):
     assert [(line.text, line.is_cut) for line in found if not line.is_cut] == [
         (b"one", False), (b"two", False), (b"four", False)
     ]  # fmt: skip
-    assert [line.text for line in found if line.is_cut][0].startswith(b"three-")
+    assert next(line.text for line in found if line.is_cut).startswith(b"three-")
 
 
 def test_rows_become_event_data():
     header = "type,sku,quantity,document_type,document_number,document_line,serials,uom"
     body = f"{header}\nstock.shipped,A,2,order,O1,3,x; y,\n".encode()
-    (found,) = read_rows("text/csv", body)
+    rows = read_rows("text/csv", body)
+    assert isinstance(rows, list)
+    (found,) = rows
     assert contract_of(found) == "io.stockbridge.stock.shipped.v1"
-    assert json.loads(data_of("text/csv; charset=utf-8", body)) == [
+    data = data_of("text/csv; charset=utf-8", body)
+    assert isinstance(data, bytes)
+    assert json.loads(data) == [
         {
             "sku": "A",
             "quantity": 2,

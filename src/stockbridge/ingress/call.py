@@ -18,6 +18,7 @@ from stockbridge.governance.keyring import Grant, Keyring
 from stockbridge.governance.keys import ADMIN, ApiKey
 from stockbridge.governance.live_catalog import LiveCatalog
 from stockbridge.ingress.systems import KnownSystems
+from stockbridge.ingress.webhooks_gate import WebhookGate
 from stockbridge.kernel.errors import Refusal
 from stockbridge.store.database import Pool
 from stockbridge.views.stock import StockView
@@ -41,6 +42,7 @@ class Hub:
     contracts: LiveCatalog
     inbox: Inbox
     systems: KnownSystems
+    webhooks: WebhookGate
     pool: Pool
     dsn: str
     data_dir: Path
@@ -73,7 +75,8 @@ class Route:
     path parameters that are also fields of the body. `answers` maps a status to its shape, or
     a tuple of possible shapes; None is an answer that is not JSON. `raw` leaves the body to the
     handler, in these content types. `hot` calls skip the router; a `page` is read in a browser,
-    which asks for the key itself.
+    which asks for the key itself. `at_once` answers a GET from memory, without waiting; None from
+    it leaves the answer to `handler`.
     """
 
     method: Method
@@ -91,6 +94,7 @@ class Route:
     page: bool = False
     raw: tuple[str, ...] = ()
     operation: str = ""
+    at_once: Callable[["Call"], Answer | Refusal | None] | None = None
 
     @property
     def name(self) -> str:

@@ -13,6 +13,7 @@ from stockbridge.ingress import (
     snapshots,
     streams,
     uploads,
+    webhooks,
 )
 from stockbridge.ingress.call import Route
 
@@ -22,6 +23,7 @@ ROUTES: tuple[Route, ...] = (
     *facts.ROUTES,
     *events.ROUTES,
     *streams.ROUTES,
+    *webhooks.ROUTES,
     *snapshots.ROUTES,
     *masters.ROUTES,
     *uploads.ROUTES,

@@ -1,0 +1,121 @@
+"""`POST /v1/webhooks/{system}`: a partner's own messages, signed by the Standard Webhooks scheme.
+
+Nothing is kept before its signature is verified. What is no CloudEvent goes under the mapping of
+the system that takes it; under `mapping:SYSTEM:unmatched.v1`, parked, when none does yet.
+"""
+
+import asyncio
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+from stockbridge.contracts.base import Shape
+from stockbridge.contracts.events.decoding import BATCH, STRUCTURED
+from stockbridge.contracts.mapping import PREFIX
+from stockbridge.engine.inbox.model import Envelope
+from stockbridge.engine.inbox.rules import BODY_BYTES_MAX
+from stockbridge.governance import secrets
+from stockbridge.ingress.call import Answer, Call, Route, answer_json
+from stockbridge.ingress.endpoint import BODY_BYTES_MAX as REQUEST_BYTES_MAX
+from stockbridge.ingress.events import DATA_TYPES, take_events
+from stockbridge.ingress.events_cloud import header_text
+from stockbridge.ingress.events_taking import MessagesTaken, checked, keep, told
+from stockbridge.ingress.webhooks_gate import NAME, SECRET_BYTES, secret_bytes
+from stockbridge.ingress.wire import read_body
+from stockbridge.kernel.errors import Misconfigured, Refusal, Retry
+
+KEEP_SECONDS_MAX: Final = 30 * 86_400
+UNMATCHED: Final = "unmatched"
+_FORM: Final = "application/x-www-form-urlencoded"
+
+
+class PutWebhookSecret(Shape, frozen=True):
+    """A new secret, `whsec_` and base64; the one before counts for `keep_previous_seconds` more."""
+
+    secret: Annotated[str, Meta(min_length=32, max_length=128)]
+    keep_previous_seconds: Annotated[int, Meta(ge=0, le=KEEP_SECONDS_MAX)] = 86_400
+
+
+class WebhookSecret(msgspec.Struct):
+    """How many secrets of the system count now; none is ever shown."""
+
+    system: str
+    name: str
+    active: int
+
+
+async def receive_webhook(call: Call) -> Answer | Refusal:
+    """Verify, then keep the message under its webhook-id, then answer."""
+    system = call.path["system"]
+    cloud = _is_cloud_event(call)
+    body = await read_body(call, REQUEST_BYTES_MAX if cloud else BODY_BYTES_MAX)
+    if isinstance(body, Refusal):
+        return body
+    try:
+        refusal = await call.hub.webhooks.refusal(system, call.headers, body, call.correlation_id)
+    except Misconfigured as error:
+        raise Retry(str(error), 60) from error
+    if refusal is not None:
+        return refusal
+    if cloud:
+        return await take_events(call, body, "webhook", system)
+    fates = await keep(call, [await _envelope(call, system, body)])
+    return fates if isinstance(fates, Answer) else told(fates)
+
+
+def _is_cloud_event(call: Call) -> bool:
+    kind = call.headers.get(b"content-type", b"").lower()
+    return kind.startswith(b"application/cloudevents") or b"ce-specversion" in call.headers
+
+
+async def _envelope(call: Call, system: str, body: bytes) -> Envelope | Refusal:
+    content_type = call.headers.get(b"content-type", b"application/json").decode("latin-1")
+    message_id = header_text(call.headers[b"webhook-id"])
+    if message_id is None:
+        return Refusal("invalid_envelope", "webhook-id is no text in UTF-8", 422)
+    # An expression may take its time; nobody else waits for it.
+    matched = await asyncio.to_thread(call.hub.contracts.match, system, content_type, body)
+    envelope = Envelope(
+        system=system,
+        source_message_id=message_id,
+        flow=NAME,
+        sequence=None,
+        correlation_id=call.correlation_id,
+        causation_id=None,
+        principal=f"system:{system}",
+        door="webhook",
+        contract=matched or f"{PREFIX}{system}:{UNMATCHED}.v1",
+        content_type=content_type,
+        body=body,
+    )
+    return checked(call, envelope)
+
+
+async def put_webhook_secret(call: Call) -> Answer | Refusal:
+    """Replace the secret that the system signs with; the old one counts for a while more."""
+    body: PutWebhookSecret = call.body
+    system = call.path["code"]
+    if secret_bytes(body.secret) is None:
+        allowed = f"{SECRET_BYTES.start} to {SECRET_BYTES.stop - 1}"
+        detail = f"secret: give whsec_ and {allowed} random bytes in base64"
+        return Refusal("secret_invalid", detail)
+    async with call.hub.pool.connection() as conn:
+        active = await secrets.put(
+            conn, call.hub.webhooks.box, system, NAME, body.secret,
+            keep_seconds=body.keep_previous_seconds,
+            actor=call.key.key_id, correlation_id=call.correlation_id,
+        )  # fmt: skip
+    if isinstance(active, Refusal):
+        return active
+    call.hub.webhooks.forget(system)
+    return answer_json(WebhookSecret(system, NAME, active))
+
+
+ROUTES = (
+    Route("POST", "/v1/webhooks/{system}", receive_webhook, "A partner's signed webhook", (),
+          {202: MessagesTaken}, raw=(STRUCTURED, BATCH, _FORM, *DATA_TYPES)),
+    Route("PUT", "/v1/systems/{code}/secrets/webhook", put_webhook_secret,
+          "Set the secret a system signs webhooks with", ("admin",), {200: WebhookSecret},
+          body=PutWebhookSecret),
+)  # fmt: skip
