@@ -8,7 +8,7 @@ from time import monotonic
 from typing import Any
 
 from stockbridge.contracts.events import decode
-from stockbridge.contracts.masters import PutItem, PutLocation
+from stockbridge.contracts.masters import PutItem, PutLocation, PutSystem
 from stockbridge.engine import Command, Engine
 from stockbridge.engine.inbox.accept import Inbox
 from stockbridge.engine.inbox.apply import Applier
@@ -20,17 +20,10 @@ SHIPPED = "io.stockbridge.stock.shipped.v1"
 COUNTED = "io.stockbridge.stock.counted.v1"
 ORDERED = "io.stockbridge.supply.ordered.v1"
 
-LEDGER_STATE = (
-    "SELECT 'balance', item_id, location_id, available, allocated, picked, quarantined,"
-    " in_transit, on_order, reserved, backordered, counted_at::text FROM balance",
-    "SELECT 'movement', movement_id, kind, item_id, location_id, quantity, message_id"
-    " FROM movement",
-    "SELECT 'fact', fact_key::text, quantity, source FROM fact",
-    "SELECT 'supply', item_id, location_id, document_number, account, quantity FROM supply",
-)
+LEDGER_TABLES = ("balance", "movement", "batch", "fact", "supply", "count_anchor", "lot_balance")
 
 
-def fact(number: str, sku: str = "A", quantity: int = 5, **more: Any) -> dict[str, Any]:
+def fact(number: str, sku: str = "A", quantity: Any = 5, **more: Any) -> dict[str, Any]:
     return {
         "sku": sku,
         "location": "W1",
@@ -111,7 +104,7 @@ class Desk:
 
     async def dump(self) -> list[Any]:
         """Everything the ledger holds."""
-        return [sorted(await self.rows(statement), key=repr) for statement in LEDGER_STATE]
+        return [await self.rows(f"SELECT t::text FROM {t} t ORDER BY 1") for t in LEDGER_TABLES]
 
 
 @contextlib.asynccontextmanager
@@ -122,7 +115,7 @@ async def desk(
     made = Desk(dsn, decode_with, grace_seconds)
     await made.engine.start()
     await made.inbox.start()
-    for body in (PutLocation("W1"), PutItem("A")):
+    for body in (PutLocation("W1"), PutItem("A"), PutSystem("wms", kind="wms")):
         await made.master(body)
     if applying:
         await made.applier.start()

@@ -1,6 +1,7 @@
 """What is not known yet is waited for, joins by itself, and is shown when it does not come."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ def aliased(number: str) -> dict:
     return {name: value for name, value in named.items() if name != "sku"}
 
 
-MISSING = {
+MISSING: dict[str, tuple[dict, list[str], list[Any]]] = {
     "sku": (fact("PO-1", sku="NEW"), ["sku:NEW"], [PutItem("NEW")]),
     "alias": (
         aliased("PO-1"),
@@ -109,7 +110,9 @@ async def test_a_message_that_misses_two_things_waits_for_both(dsn):
 async def test_waiting_past_the_deadline_is_shown_still_joins_and_closes_the_case(dsn):
     async with desk(dsn) as it:
         async with await connect(dsn) as conn:
-            await put_flow(conn, "wms", "stock", Flow(park_seconds_max=1, owner_team="inbound"))
+            await put_flow(
+                conn, "wms", "stock", Flow(park_seconds_max=1, owner_team="inbound"), actor="t"
+            )
         await asyncio.sleep(0.2)
         await it.send(*(envelope(f"m{n}", fact(f"PO-{n}", sku="NEW")) for n in range(3)))
         await it.until("SELECT count(*) FROM exception", 1)
@@ -126,9 +129,8 @@ async def test_waiting_past_the_deadline_is_shown_still_joins_and_closes_the_cas
 
 async def _strict(dsn: str, wait_seconds_max: int) -> None:
     async with await connect(dsn) as conn:
-        await put_flow(
-            conn, "wms", "stock", Flow(is_strict=True, wait_seconds_max=wait_seconds_max)
-        )
+        patience = Flow(is_strict=True, wait_seconds_max=wait_seconds_max)
+        assert await put_flow(conn, "wms", "stock", patience, actor="t") is None
     await asyncio.sleep(0.2)
 
 

@@ -2,7 +2,7 @@
 
 import typer
 
-from stockbridge.cli import access, contracts, data, explain, snapshots, stack
+from stockbridge.cli import access, contracts, data, explain, messages, snapshots, stack
 
 cli = typer.Typer(
     name="stockbridge",
@@ -19,4 +19,5 @@ cli.add_typer(access.keys, name="keys")
 cli.add_typer(contracts.contracts, name="contracts")
 cli.add_typer(contracts.connectors, name="connectors")
 cli.add_typer(data.ledger, name="ledger")
+cli.add_typer(messages.messages, name="messages")
 cli.add_typer(snapshots.snapshots, name="snapshots")

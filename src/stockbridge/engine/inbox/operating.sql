@@ -121,3 +121,7 @@ SELECT coalesce(f.system, s.system), coalesce(f.flow, s.flow), coalesce(f.is_str
 FROM flow f
 FULL JOIN source_sequence s USING (system, flow)
 ORDER BY 1, 2;
+
+-- name: find_system
+-- Tells whether a system exists.
+SELECT EXISTS (SELECT FROM system WHERE code = %(system)s::text);

@@ -1,9 +1,11 @@
 -- name: park_messages
 -- Keeps what parked messages wait for, until when quietly.
-INSERT INTO parked (wait_key, message_id, received_at, deadline)
-SELECT n.wait_key, n.message_id, n.received_at, n.deadline
+INSERT INTO parked (wait_key, message_id, received_at, deadline, joins_from)
+SELECT n.wait_key, n.message_id, n.received_at, n.deadline,
+       now() + n.pause_seconds * interval '1 second'
 FROM unnest(%(keys)s::text[], %(ids)s::bigint[], %(received)s::timestamptz[],
-            %(deadlines)s::timestamptz[]) AS n (wait_key, message_id, received_at, deadline)
+            %(deadlines)s::timestamptz[], %(pauses)s::bigint[])
+     AS n (wait_key, message_id, received_at, deadline, pause_seconds)
 JOIN message m USING (message_id, received_at)
 WHERE m.status = 'parked'
 ORDER BY n.wait_key, n.message_id
@@ -12,7 +14,7 @@ ON CONFLICT (wait_key, message_id) DO NOTHING;
 -- name: met_keys
 -- The wait keys whose thing exists by now.
 SELECT k.wait_key
-FROM (SELECT DISTINCT wait_key FROM parked) AS k
+FROM (SELECT DISTINCT wait_key FROM parked WHERE joins_from <= now()) AS k
 CROSS JOIN LATERAL (
     SELECT split_part(k.wait_key, ':', 1) AS kind,
            substr(k.wait_key, strpos(k.wait_key, ':') + 1) AS name
@@ -31,7 +33,8 @@ WHERE CASE w.kind
         WHERE c.name || '.v' || c.version = w.name AND c.status IN ('active', 'deprecated')
     ) OR EXISTS (
         SELECT FROM mapping m
-        WHERE 'mapping:' || m.name || '.v' || m.version = w.name AND m.status = 'active')
+        WHERE 'mapping:' || m.name = regexp_replace(w.name, '\.v\d+$', '')
+          AND m.version >= substring(w.name FROM '\.v(\d+)$')::bigint AND m.status = 'active')
     WHEN 'sequence' THEN EXISTS (
         SELECT FROM source_sequence s
         WHERE s.received @> (regexp_match(w.name, ':(\d+)$'))[1]::bigint
@@ -45,7 +48,7 @@ SELECT EXISTS (SELECT FROM parked);
 
 -- name: unpark_keys
 -- Ends the waiting for what exists; the messages that waited for it.
-DELETE FROM parked WHERE wait_key = ANY (%(keys)s::text[])
+DELETE FROM parked WHERE wait_key = ANY (%(keys)s::text[]) AND joins_from <= now()
 RETURNING message_id, received_at;
 
 -- name: unpark_messages

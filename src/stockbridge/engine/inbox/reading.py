@@ -13,6 +13,7 @@ from stockbridge.engine.inbox.model import Decode, Flow, Message
 from stockbridge.engine.inbox.replay import unknown_message
 from stockbridge.engine.inbox.rules import identity
 from stockbridge.engine.registry import HANDLERS
+from stockbridge.governance import audit
 from stockbridge.kernel.accounts import ACCOUNT_NAMES, KIND_NAMES
 from stockbridge.kernel.errors import Refusal
 from stockbridge.store.arrays import ints
@@ -131,7 +132,18 @@ async def flows(conn: Conn) -> list[Document]:
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
-async def put_flow(conn: Conn, system: str, flow: str, patience: Flow) -> None:
+async def put_flow(
+    conn: Conn, system: str, flow: str, patience: Flow, *, actor: str, correlation_id: str = ""
+) -> Refusal | None:
     """Set how patient a flow is, in every node within a tick."""
-    await conn.execute(SQL.put_flow, {"system": system, "flow": flow, **patience._asdict()})
-    await conn.execute(SQL.notify_inbox)
+    async with conn.transaction():
+        known = await (await conn.execute(SQL.find_system, {"system": system})).fetchall()
+        if not known[0][0]:
+            return Refusal("unknown_system", f"system {system} does not exist", 404)
+        values = {"system": system, "flow": flow, **patience._asdict()}
+        await conn.execute(SQL.put_flow, values)
+        subject = f"flow/{system}/{flow}"
+        detail = patience._asdict()
+        await audit.record(conn, actor, "flow.put", subject, detail, correlation_id)
+        await conn.execute(SQL.notify_inbox)
+    return None

@@ -57,6 +57,8 @@ class Selection(NamedTuple):
 
     def refusal(self) -> Refusal | None:
         """Why the selection cannot be replayed."""
+        if self == Selection(force=self.force):
+            return Refusal("selection_missing", "say which messages: give at least one condition")
         if self.status == "received":
             return Refusal("message_in_work", "received messages are applied anyway; wait")
         if self.status in SETTLED and not self.force:
@@ -189,7 +191,7 @@ async def discard(
         values = {"message_id": message_id, "reason": reason}
         row = await (await conn.execute(SQL.discard_message, values)).fetchone()
         if row is None:
-            return await _why_not(conn, message_id)
+            return await why_not(conn, message_id)
         await conn.execute(SQL.unpark_messages, {"ids": ints([message_id])})
         detail = {"reason": reason}
         subject = f"message/{message_id}"
@@ -197,11 +199,12 @@ async def discard(
     return None
 
 
-async def _why_not(conn: Conn, message_id: int) -> Refusal:
+async def why_not(conn: Conn, message_id: int) -> Refusal:
+    """Why nothing can be done about a message: it does not exist, or does not wait."""
     cursor = await conn.execute(SQL.find_source_id, {"message_id": message_id})
     if await cursor.fetchone() is None:
         return unknown_message(message_id)
-    detail = f"message {message_id} is applied or in work; only what waits can be discarded"
+    detail = f"message {message_id} is applied or in work; this is for those that are neither"
     return Refusal("message_not_waiting", detail, 409)
 
 

@@ -16,6 +16,8 @@ TEXT_MAX = 512
 SEQUENCE_MAX = 2**62
 ATTEMPTS_MAX = 3
 REASON_MAX = 2_000
+JOINS_AT_ONCE = 5
+PAUSE_SECONDS_MAX = 600
 GAP = "sequence_gap"
 
 _CREATED, _FIRST_REFUSAL, _FIRST_FAILURE = 201, 400, 500
@@ -188,3 +190,11 @@ def deadline(message: Message, settlement: Settlement, flow: Flow, now: datetime
     patience = timedelta(seconds=flow.wait_seconds_max if by_gap else flow.park_seconds_max)
     ends_at: datetime = message.received_at + patience
     return ends_at if ends_at > now else now + patience
+
+
+def pause_seconds(message: Message, settlement: Settlement) -> int:
+    """How long a message is left parked though what it misses exists: longer if often in vain."""
+    if settlement.reason_code == GAP:
+        return 0
+    vain = min(message.attempts - JOINS_AT_ONCE, 10)
+    return 0 if vain < 0 else min(2**vain, PAUSE_SECONDS_MAX)

@@ -11,7 +11,7 @@ from psycopg import AsyncConnection
 
 from stockbridge import governance
 from stockbridge.engine.inbox.model import Flow, Message, Settlement
-from stockbridge.engine.inbox.rules import deadline
+from stockbridge.engine.inbox.rules import deadline, pause_seconds
 from stockbridge.kernel.errors import Misconfigured
 from stockbridge.store.arrays import ints, moments, texts, texts_or_null
 from stockbridge.store.database import connect
@@ -141,16 +141,23 @@ def _columns(some: list[Settled]) -> dict[str, Any]:
 def _parked(parked: list[Settled], flow_of: FlowOf) -> dict[str, Any]:
     now = datetime.now(UTC)
     rows = [
-        (key, m.message_id, m.received_at, deadline(m, s, flow_of(m.system, m.flow), now))
+        (
+            key,
+            m.message_id,
+            m.received_at,
+            deadline(m, s, flow_of(m.system, m.flow), now),
+            pause_seconds(m, s),
+        )
         for m, s in parked
         for key in s.wait_keys
     ]
-    keys, ids, received, deadlines = zip(*rows, strict=True)
+    keys, ids, received, deadlines, pauses = zip(*rows, strict=True)
     return {
         "keys": texts(keys),
         "ids": ints(ids),
         "received": moments(received),
         "deadlines": moments(deadlines),
+        "pauses": ints(pauses),
     }
 
 
