@@ -21,6 +21,7 @@ from stockbridge.contracts.expression import (
     TEXT_CHARS_MAX,
     Expression,
     Failed,
+    Limits,
     check_size,
 )
 
@@ -39,6 +40,9 @@ TABLE_OF: Final = {
 }
 """Which table translates which field of an event; a table that is empty leaves codes alone."""
 MOMENTS: Final = ("occurred_at", "expected_at")
+
+PREDICATE: Final = Limits(steps=20_000)
+"""A predicate runs while a sender waits for its answer."""
 
 Source = Annotated[str, Meta(min_length=1, max_length=SOURCE_CHARS_MAX)]
 Words = Annotated[dict[str, str], Meta(max_length=10_000)]
@@ -121,7 +125,7 @@ def matches(mapping: Mapping, content_type: str, value: Any) -> bool:
     if mapping.when is None:
         return True
     try:
-        return mapping.when.evaluate(value) is True
+        return mapping.when.evaluate(value, PREDICATE) is True
     except Failed:
         return False
 

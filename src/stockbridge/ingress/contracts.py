@@ -18,6 +18,7 @@ from stockbridge.store.sql import load
 
 SQL = load("stockbridge.governance")
 READ = ("ops:read",)
+_SENDERS = ("ops:read", "events:write")
 _ADMIN = (keys.ADMIN,)
 _SCHEMA_TYPE = b"application/schema+json"
 
@@ -254,9 +255,9 @@ _OF_CONTRACT = "/v1/contracts/{name}/{version}"
 _OF_MAPPING = "/v1/mappings/{system}/{name}/{version}"
 
 ROUTES = (
-    Route("GET", "/v1/contracts", list_contracts, "Message contracts", READ,
+    Route("GET", "/v1/contracts", list_contracts, "Message contracts", _SENDERS,
           {200: Page[ContractSummary]}, query=ContractsQuery, bound_keys=True),
-    Route("GET", _OF_CONTRACT, get_contract, "A message contract", READ, _CONTRACT,
+    Route("GET", _OF_CONTRACT, get_contract, "A message contract", _SENDERS, _CONTRACT,
           bound_keys=True),
     Route("POST", "/v1/contracts", publish_contract, "Publish a message contract", _ADMIN,
           {201: Contract}, body=PublishContract),
