@@ -27,7 +27,7 @@ NOT_UTF8: Final = re.compile(r"[\ud800-\udfff]")
 SHOWN_MAX: Final = 40
 
 Parse = Callable[[str], Any]
-ParseAll = Callable[[Sequence[str]], list[Any] | None]
+ParseAll = Callable[[Sequence[str], str], list[Any] | None]
 
 
 class ImportRefused(StockbridgeError):
@@ -38,8 +38,8 @@ class ImportRefused(StockbridgeError):
 class Column:
     """One column: `parse` reads a stripped, non-empty cell or raises ValueError with the fix.
 
-    `parse_all` reads a whole column of stripped cells at once, or answers None to have each
-    looked at alone.
+    `parse_all` reads a whole column of stripped cells at once, given their join too, or answers
+    None to have each looked at alone.
     """
 
     name: str
@@ -58,13 +58,29 @@ class Column:
 
     def read_all(self, cells: Sequence[str]) -> list[Any] | None:
         """The values of many cells, or None when one of them needs a closer look."""
-        stripped = list(map(str.strip, cells))
-        if self.parse_all is not None and (self.required or all(stripped)):
-            return self.parse_all(stripped)
+        whole = "".join(cells)
+        if " " in whole or not whole.isprintable():
+            cells = list(map(str.strip, cells))
+            whole = "".join(cells)
+        if not whole and not self.required:
+            return [None] * len(cells)
+        if self.parse_all is None:
+            return self._read_repeated(cells)
+        if self.required or "" not in cells:
+            return self.parse_all(cells, whole)
+        filled = self.parse_all([cell for cell in cells if cell], whole)
+        if filled is None:
+            return None
+        values = iter(filled)
+        return [next(values) if cell else None for cell in cells]
+
+    def _read_repeated(self, cells: Sequence[str]) -> list[Any] | None:
+        """Each different cell is read once: codes and choices are few."""
         try:
-            return [self.read(cell) for cell in stripped]
+            known = {cell: self.read(cell) for cell in set(cells)}
         except ValueError:
             return None
+        return list(map(known.__getitem__, cells))
 
 
 def _text(length_max: int, *, lines: bool = False) -> Parse:
@@ -81,8 +97,7 @@ def _text(length_max: int, *, lines: bool = False) -> Parse:
 
 
 def _texts(length_max: int) -> ParseAll:
-    def parse_all(cells: Sequence[str]) -> list[str] | None:
-        whole = "".join(cells)
+    def parse_all(cells: Sequence[str], whole: str) -> list[str] | None:
         if not whole.isprintable() or "" in cells or max(map(len, cells)) > length_max:
             return None
         return list(cells)
@@ -118,8 +133,7 @@ def _whole(low: int = 0, high: int = QUANTITY_MAX) -> Parse:
 
 
 def _wholes(low: int = 0, high: int = QUANTITY_MAX) -> ParseAll:
-    def parse_all(cells: Sequence[str]) -> list[int] | None:
-        whole = "".join(cells)
+    def parse_all(cells: Sequence[str], whole: str) -> list[int] | None:
         if (
             not (whole.isascii() and whole.isdigit())
             or "" in cells
@@ -183,7 +197,7 @@ def _code(name: str, *, required: bool = True) -> Column:
 
 
 def _place(name: str, *, required: bool = True) -> Column:
-    return Column(name, _text(64), required, _texts(64))
+    return Column(name, _text(64), required)
 
 
 def _number(name: str, *, required: bool = True, low: int = 0) -> Column:

@@ -68,7 +68,7 @@ def run(job: Job, chunks: Iterator[Chunk], merge: Merge, *, key: str, mergers: i
 def _shared(chunk: Chunk, key: str, parts: int) -> list[Chunk]:
     if parts == 1:
         return [chunk]
-    owners = [hash(value) % parts for value in chunk.columns.get(key, ())]
+    owners = [code % parts for code in map(hash, chunk.columns.get(key, ()))]
     shared = [chunk.keep([owner == part for owner in owners]) for part in range(parts)]
     shared[0].rejects = chunk.rejects
     return shared

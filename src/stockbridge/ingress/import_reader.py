@@ -15,9 +15,8 @@ from stockbridge.ingress.import_columns import NOT_UTF8, Column, ImportRefused, 
 
 BLOCK_BYTES: Final = 2 * 1024 * 1024
 LINE_BYTES_MAX: Final = 16 * 1024 * 1024
-ROWS_MAX: Final = 50_000
+ROWS_MAX: Final = 60_000
 """Most rows in one chunk."""
-SLICE_ROWS: Final = 500
 SPAN_MAX: Final = 1_000
 """Most lines one quoted row may span; beyond it a quote was never closed."""
 RAW_MAX: Final = 4_000
@@ -55,15 +54,15 @@ class Chunk:
     `spoiled` are the orders' references of rejected rows, as far as they can be read.
     """
 
-    numbers: list[int]
+    numbers: Sequence[int]
     raws: list[str]
     columns: dict[str, list[Any]]
     rejects: list[Reject] = field(default_factory=list)
     bytes_read: int = 0
     spoiled: set[str] = field(default_factory=set)
 
-    def keep(self, kept: Sequence[bool]) -> "Chunk":
-        """The rows that are True in `kept`, without the rejects."""
+    def keep(self, kept: Sequence[bool | int]) -> "Chunk":
+        """The rows that are true in `kept`, without the rejects."""
         return Chunk(
             list(compress(self.numbers, kept)),
             list(compress(self.raws, kept)),
@@ -83,8 +82,8 @@ def read_chunks(kind: str, stream: BinaryIO, *, json_lines: bool) -> Iterator[Ch
     yield from (_read_json if json_lines else _read_csv)(kind, stream)
 
 
-def _blocks(stream: BinaryIO) -> Iterator[tuple[list[str], int]]:
-    """Whole lines, without their newlines, and the bytes they took."""
+def _blocks(stream: BinaryIO) -> Iterator[tuple[str, int]]:
+    """Whole lines, without the last one's newline, and the bytes they took."""
     rest = stream.read(len(_UTF8_MARK))
     if rest[:2] in _UTF16_MARKS:
         raise ImportRefused("the file is UTF-16; save it as UTF-8")
@@ -93,7 +92,7 @@ def _blocks(stream: BinaryIO) -> Iterator[tuple[list[str], int]]:
     while block := stream.read(BLOCK_BYTES):
         whole, newline, tail = (rest + block).rpartition(b"\n")
         if newline:
-            yield _decoded(whole).split("\n"), taken + len(whole) + 1
+            yield _decoded(whole), taken + len(whole) + 1
             taken = 0
         rest = tail
         if len(rest) > LINE_BYTES_MAX:
@@ -102,7 +101,7 @@ def _blocks(stream: BinaryIO) -> Iterator[tuple[list[str], int]]:
                 "a line?"
             )
     if rest:
-        yield _decoded(rest).split("\n"), taken + len(rest)
+        yield _decoded(rest), taken + len(rest)
 
 
 def _decoded(data: bytes) -> str:
@@ -123,9 +122,9 @@ def _read_csv(kind: str, stream: BinaryIO) -> Iterator[Chunk]:
     blocks = _blocks(stream)
     block = next(blocks, None)
     while block is not None:
-        lines, bytes_read = block
+        text, bytes_read = block
         block = next(blocks, None)
-        lines, carried = carried + lines, []
+        lines = carried + text.split("\n")
         if not columns:
             skipped = next((n for n, line in enumerate(lines) if line.strip()), None)
             if skipped is None:
@@ -134,18 +133,18 @@ def _read_csv(kind: str, stream: BinaryIO) -> Iterator[Chunk]:
             delimiter = _delimiter(lines[skipped])
             columns = header(kind, _cells(lines[skipped], delimiter))
             lines, number = lines[skipped + 1 :], number + skipped + 1
-        if not carried and (plain := _plain(columns, lines, number, delimiter)):
-            plain[-1].bytes_read = bytes_read
-            yield from plain
-            number += len(lines)
-            continue
-        rows, bad, carried = _rows(lines, number, delimiter, len(columns), last=block is None)
+            text = "\n".join(lines)
+        chunks = [] if carried else _plain(columns, text, lines, number, delimiter)
+        carried = []
+        if not chunks:
+            last = block is None
+            rows, bad, carried = _rows(lines, number, delimiter, len(columns), last=last)
+            parts = range(0, max(len(rows.numbers), 1), ROWS_MAX)
+            chunks = [_checked(columns, rows.part(start)) for start in parts]
+            chunks[0].rejects += bad
         number += len(lines) - len(carried)
-        for start in range(0, max(len(rows.numbers), 1), ROWS_MAX):
-            chunk = _checked(columns, rows.part(start))
-            chunk.rejects += bad if start == 0 else []
-            chunk.bytes_read = bytes_read if start == 0 else 0
-            yield chunk
+        chunks[-1].bytes_read = bytes_read
+        yield from chunks
     if not columns:
         raise ImportRefused(
             "the file is empty; its first row names the columns: "
@@ -168,34 +167,41 @@ def _cells(line: str, delimiter: str) -> list[str]:
 Found = tuple[Rows, list[Reject], list[str]]
 
 
-def _plain(columns: Sequence[Column], lines: list[str], number: int, delimiter: str) -> list[Chunk]:
-    """The chunks of lines without quotes in which every cell is good; else none, to look closer.
+def _plain(
+    columns: Sequence[Column], text: str, lines: list[str], number: int, delimiter: str
+) -> list[Chunk]:
+    """The chunks of a text without quotes in which every cell is good; else none, to look closer.
 
-    Rows are put into columns a few at a time: many small lists alive at once are what the
-    garbage collector walks over again and again.
+    `lines` are the text's, `number` the first one's.
     """
-    chunks: list[Chunk] = []
-    for start in range(0, len(lines), ROWS_MAX):
-        raws = lines[start : start + ROWS_MAX]
-        cells: list[list[str]] = [[] for _ in columns]
-        for first in range(0, len(raws), SLICE_ROWS):
-            part = raws[first : first + SLICE_ROWS]
-            try:
-                rows = list(csv.reader(part, delimiter=delimiter, strict=True))
-            except csv.Error:
-                return []
-            if '"' in "".join(part) or set(map(len, rows)) != {len(columns)}:
-                return []
-            for column, values in zip(cells, zip(*rows, strict=True), strict=True):
-                column.extend(values)
-        read = [c.read_all(each) for c, each in zip(columns, cells, strict=True)]
-        good = [each for each in read if each is not None]
-        if len(good) < len(columns):
-            return []
-        first_number = number + start
-        numbers = list(range(first_number, first_number + len(raws)))
-        chunks.append(Chunk(numbers, raws, _stated(columns, good)))
-    return chunks
+    if '"' in text:
+        return []
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").removesuffix("\r")
+    cells = text.replace("\n", f"{delimiter}\n{delimiter}").split(delimiter)
+    # Between the rows stands a newline alone; in these places and no other, and the rows are even.
+    width, count = len(columns), len(lines)
+    step = width + 1
+    if (
+        "\r" in text
+        or len(cells) != count * step - 1
+        or cells[width::step].count("\n") != count - 1
+    ):
+        return []
+    read = [column.read_all(cells[n::step]) for n, column in enumerate(columns)]
+    good = [each for each in read if each is not None]
+    if len(good) < width:
+        return []
+    stated = _stated(columns, good)
+    size = -(-count // -(-count // ROWS_MAX))
+    return [
+        Chunk(
+            range(number + start, number + min(start + size, count)),
+            lines[start : start + size],
+            {name: column[start : start + size] for name, column in stated.items()},
+        )
+        for start in range(0, count, size)
+    ]
 
 
 def _rows(lines: list[str], number: int, delimiter: str, width: int, *, last: bool) -> Found:
@@ -258,7 +264,8 @@ def _checked(columns: Sequence[Column], rows: Rows) -> Chunk:
 
 
 def _checked_each(columns: Sequence[Column], rows: Rows) -> Chunk:
-    chunk = Chunk([], [], {})
+    numbers: list[int] = []
+    chunk = Chunk(numbers, [], {})
     values: list[list[Any]] = []
     reference = next((n for n, column in enumerate(columns) if column.name == "reference"), None)
     for number, raw, cells in zip(*rows, strict=True):
@@ -270,7 +277,7 @@ def _checked_each(columns: Sequence[Column], rows: Rows) -> Chunk:
             if reference is not None and reference < len(cells):
                 chunk.spoiled.add(cells[reference].strip())
         else:
-            chunk.numbers.append(number)
+            numbers.append(number)
             chunk.raws.append(raw)
             values.append(value)
     by_column = [list(column) for column in zip(*values, strict=True)] or [[] for _ in columns]
@@ -304,7 +311,8 @@ def _stated(columns: Sequence[Column], values: list[list[Any]]) -> dict[str, lis
 def _read_json(kind: str, stream: BinaryIO) -> Iterator[Chunk]:
     columns = columns_of(kind)
     number = 1
-    for lines, bytes_read in _blocks(stream):
+    for text, bytes_read in _blocks(stream):
+        lines = text.split("\n")
         for start in range(0, len(lines), ROWS_MAX):
             chunk = _json_chunk(columns, lines[start : start + ROWS_MAX], number + start)
             chunk.bytes_read = bytes_read if start == 0 else 0

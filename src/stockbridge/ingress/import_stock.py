@@ -1,10 +1,17 @@
 """Merges imported figures of stock: balances, which are booked, and safety stock, which is set."""
 
-from typing import Any
+from typing import Any, Final
 
 from psycopg import Connection
 
-from stockbridge.domain.ledger.bulk import STATES, Counts, Source, book_counts, pair_key
+from stockbridge.domain.ledger.bulk import (
+    LOCATION_BITS,
+    STATES,
+    Counts,
+    Source,
+    at,
+    book_counts,
+)
 from stockbridge.domain.masters.bulk import (
     Refused,
     kits_among,
@@ -16,6 +23,7 @@ from stockbridge.ingress.import_reader import Chunk
 from stockbridge.kernel.accounts import ACCOUNT_NAMES
 
 Stated = list[int | None]
+LOCATION_MASK: Final = (1 << LOCATION_BITS) - 1
 Figures = dict[int, Stated]
 
 
@@ -50,23 +58,25 @@ class StockMerge:
             for n, (item, location) in enumerate(zip(items, locations, strict=True)):
                 if item is None or location is None or item in kits:
                     refused[n] = _reason(skus[n], codes[n], item is None, location is None)
+        # The keys are spelled out: a call for each row would cost more than all the rest here.
         keys = {
-            pair_key(item, location): n
+            item << LOCATION_BITS | location: n
             for n, (item, location) in enumerate(zip(items, locations, strict=True))
             if item is not None and location is not None and n not in refused
         }
         if len(keys) + len(refused) < len(skus):
             _fold(list(zip(items, locations, strict=True)), refused, [*figures.values(), safety])
-        places = [keys[key] for key in sorted(keys)]
-        item_ids = [item for n in places if (item := items[n]) is not None]
-        location_column = [place for n in places if (place := locations[n]) is not None]
+        pairs = sorted(keys)
+        rows = [keys[pair] for pair in pairs]
+        item_ids = [pair >> LOCATION_BITS for pair in pairs]
+        location_column = [pair & LOCATION_MASK for pair in pairs]
         counts = Counts(
             item_ids,
             location_column,
-            [chunk.numbers[n] for n in places],
+            at(chunk.numbers, rows),
             list(map(known.costs.get, item_ids)) if known.costs else [None] * len(item_ids),
-            {state: [column[n] for n in places] for state, column in figures.items()},
-            None if safety is None else [safety[n] for n in places],
+            {state: at(column, rows) for state, column in figures.items()},
+            None if safety is None else at(safety, rows),
         )
         book_counts(conn, counts, self._source)
         self.locations.update(location_column)

@@ -4,14 +4,31 @@ The difference between what is stated and what the balance holds moves between t
 account `adjustment`; no difference moves nothing. The caller holds the items' locks.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import sub
 from typing import Any, Final, NamedTuple, TypeVar
 
 from psycopg import Connection
 
-from stockbridge.domain.ledger.digest import batch_digest, texts
+from stockbridge.domain.ledger.bulk_rows import (
+    HEAD,
+    NULL,
+    TAIL,
+    Field,
+    bigint,
+    bigints,
+    constant,
+    moment,
+    numerics,
+    rows,
+    smallint,
+    smallints,
+    texts,
+)
+from stockbridge.domain.ledger.digest import TEXT_SEPARATOR, batch_digest
+from stockbridge.domain.ledger.digest import texts as digest_texts
 from stockbridge.kernel.accounts import (
     ACCOUNT_NAMES,
     ADJUSTMENT,
@@ -33,7 +50,6 @@ PHYSICAL: Final = (AVAILABLE, ALLOCATED, PICKED, QUARANTINED)
 """States that lie in the building, so that stating them is counting them."""
 DOCUMENT_TYPE: Final = "import"
 BATCH_SHIFT: Final = 20
-COPY_NULL: Final = r"\N"
 LOCATION_BITS: Final = 32
 ZERO: Final = (0,) * (len(STATES) + 1)
 T = TypeVar("T")
@@ -52,16 +68,12 @@ class Counts:
     likewise. `lines` are the rows' numbers in the document; `costs` exact decimal texts.
     """
 
-    items: list[int]
-    locations: list[int]
-    lines: list[int]
-    costs: list[str | None]
-    figures: dict[int, list[int | None]]
-    safety_stock: list[int | None] | None = None
-
-    def pairs(self) -> dict[str, list[int]]:
-        """The columns that name the pairs."""
-        return {"items": self.items, "locations": self.locations}
+    items: Sequence[int]
+    locations: Sequence[int]
+    lines: Sequence[int]
+    costs: Sequence[str | None]
+    figures: Mapping[int, Sequence[int | None]]
+    safety_stock: Sequence[int | None] | None = None
 
     def pair_keys(self) -> list[int]:
         """One number for each pair."""
@@ -99,36 +111,44 @@ def pair_key(item_id: int, location_id: int) -> int:
     return item_id << LOCATION_BITS | location_id
 
 
+def at(column: Sequence[T], rows: list[int]) -> Sequence[T]:
+    """These rows of a column; the column itself when they are all of it."""
+    if len(rows) == len(column) and rows == list(range(len(column))):
+        return column
+    return [column[n] for n in rows]
+
+
 def compare(counts: Counts, before: Before) -> tuple[Difference, After]:
     """What must move to make the balances what is stated, and the balances then."""
     olds = [before.get(key, ZERO) for key in counts.pair_keys()] if before else []
+    zeros = [0] * len(counts.items)
     difference = Difference([], [], [])
     columns: list[list[int]] = []
     for index, state in enumerate(STATES):
-        old = [held[index] for held in olds] if before else [0] * len(counts.items)
+        old = [held[index] for held in olds] if before else zeros
         stated = counts.figures.get(state)
-        if stated is not None:
-            moves = [0 if new is None else new - was for new, was in zip(stated, old, strict=True)]
-            rows = [n for n, quantity in enumerate(moves) if quantity]
-            difference.rows.extend(rows)
-            difference.states.extend([state] * len(rows))
-            difference.quantities.extend([moves[n] for n in rows])
-            old = [was + quantity for was, quantity in zip(old, moves, strict=True)]
-        columns.append(old)
-    safety = [held[-1] for held in olds] if before else [0] * len(counts.items)
-    reset: list[int] = []
-    if counts.safety_stock is not None:
-        pairs = zip(counts.safety_stock, safety, strict=True)
-        new_safety = [was if new is None else new for new, was in pairs]
-        reset = [n for n, was in enumerate(safety) if new_safety[n] != was]
-        safety = new_safety
-    held_rows = [n for n, held in enumerate(olds) if held is not ZERO]
-    touched = {*difference.rows, *reset}.intersection(held_rows) if held_rows else ()
-    fresh = [n for n, held in enumerate(olds) if held is ZERO] if before else None
-    everything = list(range(len(counts.items)))
-    return difference, After(
-        [*columns, safety], everything if fresh is None else fresh, sorted(touched)
-    )
+        new = old if stated is None else _stated_or(stated, old)
+        if new is not old:
+            moves = list(map(sub, new, old)) if before else new
+            moved = [n for n, quantity in enumerate(moves) if quantity]
+            difference.rows.extend(moved)
+            difference.states.extend([state] * len(moved))
+            difference.quantities.extend(filter(None, moves))
+        columns.append(new)
+    old = [held[-1] for held in olds] if before else zeros
+    safety = old if counts.safety_stock is None else _stated_or(counts.safety_stock, old)
+    columns.append(safety)
+    if not before:
+        return difference, After(columns, list(range(len(zeros))), [])
+    reset = [n for n, was in enumerate(old) if safety[n] != was]
+    held_rows = {n for n, held in enumerate(olds) if held is not ZERO}
+    fresh = [n for n, held in enumerate(olds) if held is ZERO]
+    return difference, After(columns, fresh, sorted(held_rows & {*difference.rows, *reset}))
+
+
+def _stated_or(stated: Sequence[int | None], old: list[int]) -> list[int]:
+    """The figures stated, and the old ones where a row states none."""
+    return [was if new is None else new for new, was in zip(stated, old, strict=True)]
 
 
 def book_counts(conn: Connection[Any], counts: Counts, source: Source) -> int:
@@ -161,13 +181,13 @@ def _array(values: Iterable[int]) -> str:
 
 
 def _balances_before(conn: Connection[Any], counts: Counts) -> Before:
-    asked = {"items": _array(sorted(set(counts.items)))}
-    known = {row[0] for row in conn.execute(SQL.items_with_balances, asked)}
-    if not known:
-        return {}
-    rows = [n for n, item in enumerate(counts.items) if item in known]
-    pairs = {name: _array(_at(column, rows)) for name, column in counts.pairs().items()}
-    held = conn.execute(SQL.balances_before, pairs).fetchall()
+    asked = {
+        "first": counts.items[0],
+        "last": counts.items[-1],
+        "items": _array(counts.items),
+        "locations": sorted(set(counts.locations)),
+    }
+    held = conn.cursor(binary=True).execute(SQL.balances_before, asked).fetchall()
     return {pair_key(row[0], row[1]): row[2:] for row in held}
 
 
@@ -179,60 +199,107 @@ def _write_movements(
     source: Source,
 ) -> None:
     batch_id, recorded_at = batch
-    rows, states, signed = difference
-    first, count = batch_id << BATCH_SHIFT, len(rows)
-    froms = [ADJUSTMENT if q > 0 else state for q, state in zip(signed, states, strict=True)]
-    tos = [state if q > 0 else ADJUSTMENT for q, state in zip(signed, states, strict=True)]
-    numbers = [range(first, first + count), _at(counts.items, rows), _at(counts.locations, rows)]
-    whole = [list(map(str, column)) for column in (*numbers, froms, tos, map(abs, signed))]
-    lines, costs = list(map(str, _at(counts.lines, rows))), _at(counts.costs, rows)
-    moment, correlation = recorded_at.isoformat(), _escaped(source.correlation_id)
-    head = f"\t{batch_id}\t{COUNT}\t"
-    middle = f"\t{moment}\t{moment}\t{DOCUMENT_TYPE}\t{source.number}\t"
-    texts_in_order = zip(*whole, lines, [COPY_NULL if c is None else c for c in costs], strict=True)
-    text = "".join(
-        [
-            f"{number}{head}{item}\t{place}\t{a}\t{b}\t{units}{middle}{line}\t{cost}\t{correlation}\n"
-            for number, item, place, a, b, units, line, cost in texts_in_order
-        ]
+    moved, states, signed = difference
+    count = len(moved)
+    movements = _Movements(
+        range(batch_id << BATCH_SHIFT, (batch_id << BATCH_SHIFT) + count),
+        at(counts.items, moved),
+        at(counts.locations, moved),
+        [ADJUSTMENT if q > 0 else state for q, state in zip(signed, states, strict=True)],
+        [state if q > 0 else ADJUSTMENT for q, state in zip(signed, states, strict=True)],
+        list(map(abs, signed)),
+        list(map(str, at(counts.lines, moved))),
+        at(counts.costs, moved),
     )
     with conn.cursor().copy(SQL.copy_movements) as copy:
-        copy.write(text)
-    kinds, moments = [str(COUNT)] * count, [str(microseconds(recorded_at))] * count
-    columns = [",".join(each) for each in (whole[0], kinds, *whole[1:], moments)]
-    columns += _text_columns(lines, costs, source)
+        copy.write(HEAD)
+        for part in movements.alike():
+            for data in rows(len(part.numbers), part.fields(batch, source)):
+                copy.write(data)
+        copy.write(TAIL)
+    digest = batch_digest(batch_id, recorded_at, movements.digest_columns(recorded_at, source))
     record = {"batch_id": batch_id, "recorded_at": recorded_at, "movements": count}
-    digest = batch_digest(batch_id, recorded_at, columns)
     conn.execute(SQL.add_batch, record | {"digest": digest})
 
 
-def _text_columns(lines: list[str], costs: list[str | None], source: Source) -> list[str]:
-    """The columns from document to tracking, as digest.py orders them."""
-    count = len(lines)
-    nothing = texts([None] * count)
-    documents = [texts([DOCUMENT_TYPE] * count), texts([source.number] * count), texts(lines)]
-    correlations = texts([source.correlation_id] * count)
-    return [*documents, nothing, texts(costs), nothing, correlations, nothing, nothing]
+class _Movements(NamedTuple):
+    """Movements of one batch, column by column."""
+
+    numbers: Sequence[int]
+    items: Sequence[int]
+    locations: Sequence[int]
+    froms: Sequence[int]
+    tos: Sequence[int]
+    quantities: Sequence[int]
+    lines: Sequence[str]
+    costs: Sequence[str | None]
+
+    def alike(self) -> Iterator["_Movements"]:
+        """The movements, those whose rows are equally long together."""
+        lengths = list(map(len, self.lines))
+        if self.costs.count(None) < len(self.costs):
+            pairs = zip(lengths, self.costs, strict=True)
+            lengths = [length if cost is None else -length for length, cost in pairs]
+        for length in set(lengths):
+            chosen = [n for n, each in enumerate(lengths) if each == length]
+            numbers, items, locations, froms, tos, quantities = (
+                at(column, chosen) for column in self[:6]
+            )
+            lines, costs = at(self.lines, chosen), at(self.costs, chosen)
+            yield _Movements(numbers, items, locations, froms, tos, quantities, lines, costs)
+
+    def fields(self, batch: tuple[int, datetime], source: Source) -> list[Field]:
+        """The columns of `copy_movements`."""
+        batch_id, recorded_at = batch
+        costs = [cost for cost in self.costs if cost is not None]
+        return [
+            bigints(self.numbers),
+            bigint(batch_id),
+            smallint(COUNT),
+            bigints(self.items),
+            bigints(self.locations),
+            smallints(self.froms),
+            smallints(self.tos),
+            bigints(self.quantities),
+            moment(recorded_at),
+            moment(recorded_at),
+            constant(DOCUMENT_TYPE.encode()),
+            constant(source.number.encode()),
+            texts(self.lines),
+            numerics(costs) if costs else NULL,
+            constant(source.correlation_id.encode()),
+        ]
+
+    def digest_columns(self, recorded_at: datetime, source: Source) -> list[str]:
+        """The columns as digest.py orders them."""
+        count = len(self.numbers)
+        kinds, moments = [COUNT] * count, [microseconds(recorded_at)] * count
+        whole = (self.numbers, kinds, *self[1:6], moments)
+        nothing, correlations = _repeated(None, count), _repeated(source.correlation_id, count)
+        costs = digest_texts(self.costs)
+        return [
+            *(_joined(column) for column in whole),
+            _repeated(DOCUMENT_TYPE, count),
+            _repeated(source.number, count),
+            digest_texts(self.lines),
+            nothing,
+            costs,
+            nothing,
+            correlations,
+            nothing,
+            nothing,
+        ]
 
 
-def _at(column: list[T], rows: list[int]) -> list[T]:
-    if rows == list(range(len(column))):
-        return column
-    return [column[n] for n in rows]
+def _joined(column: Sequence[int]) -> str:
+    if column.count(column[0]) == len(column):
+        return f"{column[0]}," * (len(column) - 1) + str(column[0])
+    return ",".join(map(str, column))
 
 
-def _escaped(text: str) -> str:
-    """Text as COPY reads it."""
-    for character, escape in (("\\", r"\\"), ("\t", r"\t"), ("\n", r"\n"), ("\r", r"\r")):
-        text = text.replace(character, escape)
-    return text
-
-
-def _balance_text(columns: list[list[int]], tail: str) -> str:
-    """Rows as COPY reads them; columns that are zero throughout are not formatted row by row."""
-    form = "\t".join(["%d" if any(column) else "0" for column in columns]) + f"\t{tail}\n"
-    rows = zip(*(column for column in columns if any(column)), strict=True)
-    return "".join([form % row for row in rows])
+def _repeated(value: str | None, count: int) -> str:
+    text = digest_texts([value])
+    return f"{text}{TEXT_SEPARATOR}" * (count - 1) + text
 
 
 def _write_balances(
@@ -242,45 +309,56 @@ def _write_balances(
     batch_id, counted_at = batch
     columns = [counts.items, counts.locations, *after.columns]
     if after.fresh:
-        stated = _stated(counts, AVAILABLE)
         with conn.cursor().copy(SQL.copy_balances) as copy:
-            for rows, moment in (
-                ([n for n in after.fresh if n in stated], counted_at.isoformat()),
-                ([n for n in after.fresh if n not in stated], COPY_NULL),
-            ):
-                text = _balance_text(
-                    [_at(column, rows) for column in columns], f"{batch_id}\t{moment}"
-                )
-                copy.write(text)
-    if after.changed:
-        arrays = [_array(column[n] for n in after.changed) for column in columns]
-        names = ("items", "locations", *(ACCOUNT_NAMES[state] for state in STATES), "safety_stock")
-        values = dict(zip(names, arrays, strict=True))
-        conn.execute(SQL.set_balances, values | {"batch_id": batch_id})
+            copy.write(HEAD)
+            for chosen, counted in _by_counted(counts, after.fresh):
+                fields: list[Field] = [bigints(at(column, chosen)) for column in columns]
+                fields += [bigint(batch_id), moment(counted_at) if counted else NULL]
+                for data in rows(len(chosen), fields):
+                    copy.write(data)
+            copy.write(TAIL)
+    names = ("items", "locations", *(ACCOUNT_NAMES[state] for state in STATES), "safety_stock")
+    for chosen, counted in _by_counted(counts, after.changed):
+        arrays = [_array(at(column, chosen)) for column in columns]
+        values: dict[str, Any] = dict(zip(names, arrays, strict=True))
+        values |= {"batch_id": batch_id, "counted_at": counted_at if counted else None}
+        conn.execute(SQL.set_balances, values)
 
 
-def _stated(counts: Counts, state: int) -> set[int]:
+def _by_counted(counts: Counts, chosen: list[int]) -> Iterator[tuple[list[int], bool]]:
+    """The chosen rows that count what is available, and those that do not; no empty ones."""
+    figures = counts.figures.get(AVAILABLE)
+    if figures is None or None in figures:
+        stated = set(_stated(counts, AVAILABLE))
+        parts = [n for n in chosen if n in stated], [n for n in chosen if n not in stated]
+    else:
+        parts = chosen, []
+    return ((part, counted) for part, counted in zip(parts, (True, False), strict=True) if part)
+
+
+def _stated(counts: Counts, state: int) -> list[int]:
     """The rows that state a figure for it."""
-    figures = counts.figures.get(state)
-    if figures is None:
-        return set()
-    return {n for n, figure in enumerate(figures) if figure is not None}
+    figures = counts.figures.get(state, ())
+    return [n for n, figure in enumerate(figures) if figure is not None]
 
 
 def _write_anchors(
     conn: Connection[Any], counts: Counts, after: After, counted_at: datetime
 ) -> None:
-    """What is stated is counted: facts that occurred before are inside it, changed or not."""
-    fresh = set(after.fresh)
+    """What is stated is counted: facts that occurred before are inside it, changed or not.
+
+    Balances written by this batch have their anchor of `available` already.
+    """
     for state in PHYSICAL:
-        rows = sorted(_stated(counts, state))
-        if state == AVAILABLE:
-            rows = [n for n in rows if n not in fresh]
-        if not rows:
+        stated = _stated(counts, state)
+        if state == AVAILABLE and stated:
+            written = {*after.fresh, *after.changed}
+            stated = [n for n in stated if n not in written]
+        if not stated:
             continue
         values: dict[str, Any] = {
-            "items": _array(_at(counts.items, rows)),
-            "locations": _array(_at(counts.locations, rows)),
+            "items": _array(at(counts.items, stated)),
+            "locations": _array(at(counts.locations, stated)),
             "counted_at": counted_at,
         }
         if state == AVAILABLE:

@@ -4,21 +4,14 @@
 -- A batch's id and its moment, taken under the locks.
 SELECT nextval('batch_id_seq'), clock_timestamp();
 
--- name: items_with_balances
--- The items among these that have a balance anywhere.
-SELECT u.item_id FROM unnest(%(items)s::bigint[]) AS u (item_id)
-WHERE EXISTS (SELECT FROM balance b WHERE b.item_id = u.item_id);
-
 -- name: balances_before
--- What the pairs hold now.
+-- What the items hold now at the locations. The range keeps the plan on the index while the table
+-- grows faster than its statistics.
 SELECT b.item_id, b.location_id, b.available, b.allocated, b.picked, b.quarantined,
     b.in_transit, b.on_order, b.safety_stock
-FROM unnest(%(items)s::bigint[], %(locations)s::bigint[]) AS a (item_id, location_id)
-CROSS JOIN LATERAL (
-    SELECT * FROM balance p
-    WHERE p.item_id = a.item_id AND p.location_id = a.location_id
-    OFFSET 0
-) AS b;
+FROM balance b
+WHERE b.item_id BETWEEN %(first)s::bigint AND %(last)s::bigint
+AND b.item_id = ANY(%(items)s::bigint[]) AND b.location_id = ANY(%(locations)s::bigint[]);
 
 -- name: copy_movements
 -- Streams movements in; a reversal or a reason is never part of an import.
@@ -26,21 +19,22 @@ COPY movement (
     movement_id, batch_id, kind, item_id, location_id, from_account, to_account, quantity,
     occurred_at, recorded_at, document_type, document_number, document_line, unit_cost,
     correlation_id
-) FROM STDIN;
+) FROM STDIN (FORMAT binary);
 
 -- name: copy_balances
 -- Streams the balances of new pairs in.
 COPY balance (
     item_id, location_id, available, allocated, picked, quarantined, in_transit, on_order,
     safety_stock, batch_id, counted_at
-) FROM STDIN;
+) FROM STDIN (FORMAT binary);
 
 -- name: set_balances
--- Sets the figures of pairs that have a balance.
+-- Sets the figures of pairs that have a balance, and when available was counted if it was.
 UPDATE balance b SET
     available = a.available, allocated = a.allocated, picked = a.picked,
     quarantined = a.quarantined, in_transit = a.in_transit, on_order = a.on_order,
-    safety_stock = a.safety_stock, batch_id = %(batch_id)s::bigint
+    safety_stock = a.safety_stock, batch_id = %(batch_id)s::bigint,
+    counted_at = coalesce(%(counted_at)s::timestamptz, b.counted_at)
 FROM unnest(
     %(items)s::bigint[], %(locations)s::bigint[], %(available)s::bigint[],
     %(allocated)s::bigint[], %(picked)s::bigint[], %(quarantined)s::bigint[],

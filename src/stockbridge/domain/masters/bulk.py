@@ -33,7 +33,8 @@ def array(values: Iterable[int]) -> str:
 
 def resolve_skus(conn: Conn, skus: Collection[str]) -> Known:
     """The items of SKUs; unknown ones are absent. No SKU holds a newline."""
-    rows = conn.execute(SQL.resolve_skus, {"skus": "\n".join(skus)}).fetchall()
+    given = {"skus": "\n".join(skus)}
+    rows = conn.cursor(binary=True).execute(SQL.resolve_skus, given).fetchall()
     costs = {row[1]: row[2] for row in rows if row[2] is not None}
     return Known({row[0]: row[1] for row in rows}, costs)
 
