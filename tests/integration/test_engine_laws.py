@@ -20,8 +20,8 @@ from stockbridge.store.migrate import ensure_partitions, migrate
 from tests.simulation.fleet import Fleet, furnish
 from tests.simulation.judge import judge
 
-OPERATIONS = 4_000
-KILL_AFTER_BYTES = 200_000
+OPERATIONS = 2_000
+KILL_AFTER_BYTES = 100_000
 RIVALS = 500
 LINES = 5_000
 

@@ -28,10 +28,10 @@ TAMPERING = {
         {"batch_digest", "balance_is_sum_of_movements", "accounts_sum_to_zero"},
     ),
     "a movement is added": (
-        "INSERT INTO movement SELECT (999::bigint << 20) + 1, 999, kind, item_id, location_id,"
-        " from_account, to_account, quantity, occurred_at, recorded_at, document_type,"
-        " document_number, document_line, reason, unit_cost, message_id, correlation_id, reverses"
-        " FROM movement WHERE kind = 1 LIMIT 1",
+        """INSERT INTO movement SELECT (999::bigint << 20) + 1, 999, kind, item_id, location_id,
+        from_account, to_account, quantity, occurred_at, recorded_at, document_type,
+        document_number, document_line, reason, unit_cost, message_id, correlation_id, reverses
+        FROM movement WHERE kind = 1 LIMIT 1""",
         {"batch_exists", "balance_is_sum_of_movements", "accounts_sum_to_zero"},
     ),
     "a movement is dated back": (
@@ -59,9 +59,9 @@ TAMPERING = {
         {"sealed_once"},
     ),
     "a batch disappears whole": (
-        "WITH gone AS (DELETE FROM batch WHERE batch_id = (SELECT min(batch_id) FROM batch)"
-        " RETURNING batch_id) DELETE FROM movement USING gone"
-        " WHERE movement.batch_id = gone.batch_id",
+        """WITH gone AS (DELETE FROM batch WHERE batch_id = (SELECT min(batch_id) FROM batch)
+        RETURNING batch_id) DELETE FROM movement USING gone
+        WHERE movement.batch_id = gone.batch_id""",
         {"sealed_once", "seal_chain", "balance_is_sum_of_movements", "accounts_sum_to_zero"},
     ),
     "a balance is changed": (
@@ -94,8 +94,8 @@ async def trade(dsn: str) -> None:
         await engine.submit(Command(body))
     for number, text in enumerate(ODD_TEXTS):
         line = c.ReceiptLine(sku="AB"[number % 2], quantity=5 + number)
-        body = c.ReportReceipt(document=Document("po", text), location="W1", lines=[line])
-        await engine.submit(Command(body, correlation_id=text, message_id=text))
+        receipt = c.ReportReceipt(document=Document("po", text), location="W1", lines=[line])
+        await engine.submit(Command(receipt, correlation_id=text, message_id=text))
     assert await seal_all(pool, limit=2) == len(ODD_TEXTS)
     await engine.submit(Command(c.ReserveStock("web", "r1", [c.ReserveLine("A", 3)])))
     assert await seal_all(pool) == 1

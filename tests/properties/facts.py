@@ -86,7 +86,10 @@ def body(fact: FactCase, start: datetime, suffix: str = "") -> Any:
     """The fact as a command; `suffix` makes SKU and numbers another example's."""
     number = f"{fact.kind}{fact.number}{suffix}"
     sku, quantity = fact.sku + suffix, fact.quantity
-    stamp = {"occurred_at": start + timedelta(minutes=fact.minute), "source": fact.source}
+    stamp: dict[str, Any] = {
+        "occurred_at": start + timedelta(minutes=fact.minute),
+        "source": fact.source,
+    }
     mode: Any = "cumulative" if fact.total else "increment"
     line: dict[str, Any] = {"sku": sku, "quantity": quantity, "line": "1"}
     moved = {**line, "package": fact.package, "quantity_mode": mode}
@@ -102,8 +105,8 @@ def body(fact: FactCase, start: datetime, suffix: str = "") -> Any:
         return c.ReportReceipt(document=Document("po", number), location=fact.place,
                                lines=[c.ReceiptLine(**moved, state=way)], **stamp)  # fmt: skip
     if fact.kind == "return":
-        return c.ReportReturn(rma=number, location=fact.place,
-                              lines=[c.ReturnLine(**moved, disposition=way or None)], **stamp)  # fmt: skip
+        lines = [c.ReturnLine(**moved, disposition=way or None)]
+        return c.ReportReturn(rma=number, location=fact.place, lines=lines, **stamp)
     if fact.kind == "move":
         return c.MoveState(document=Document("qc", number), location=fact.place, movement=way,
                            lines=[c.QuantityLine(**line)], **stamp)  # fmt: skip

@@ -51,7 +51,7 @@ class Memory:
         """The decision; `after` is how much later than the last one it is."""
         world, handler, needs = self.world, HANDLERS[type(body)], Needs()
         handler.names(body, needs)
-        handler.rows(body, world.masters, needs)  # type: ignore[arg-type]
+        handler.rows(body, world.masters, needs)
         self.history += world.movements
         world.movements = []
         world.moved_since = {key: self._moved_since(*key) for key in needs.counts}

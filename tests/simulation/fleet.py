@@ -1,6 +1,5 @@
 """Several worker processes on one database, some of them killed in the middle of their work."""
 
-import asyncio
 import multiprocessing
 import random
 from collections.abc import Callable

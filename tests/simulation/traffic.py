@@ -157,9 +157,7 @@ class Trader:
 
     def _receive(self) -> tuple[Any, Effect]:
         number = self.number("P")
-        lines = [
-            c.ReceiptLine(sku=self._sku(), quantity=self.rng.randint(1, 20)) for _ in range(2)
-        ]
+        lines = [c.ReceiptLine(sku=self._sku(), quantity=self.rng.randint(1, 20)) for _ in range(2)]
         body = c.ReportReceipt(
             document=Document("po", number), location=self._place(), lines=lines,
             occurred_at=self._past(),

@@ -85,11 +85,9 @@ def run(dsn: str, path: str, name: str, seed: int, operations: int, callers: int
     asyncio.run(_run(dsn, Path(path), name, seed, operations, callers))
 
 
-async def _run(
-    dsn: str, path: Path, name: str, seed: int, operations: int, callers: int
-) -> None:
-    done = list(read_log(path)) if path.exists() else []
+async def _run(dsn: str, path: Path, name: str, seed: int, operations: int, callers: int) -> None:
     log, engine = Log(path), Engine(dsn)
+    done = list(read_log(path))
     async with await connect(dsn, wait_seconds=SECONDS_MAX):
         await engine.start()
     in_doubt = [step for step in done if step.status is None]

@@ -160,8 +160,8 @@ class Stage:
 
     async def _fence(self, channel: str, sku: str, location: str) -> int:
         cursor = await self.conn.execute(
-            b"SELECT quantity FROM fence JOIN item USING (item_id) JOIN location USING (location_id)"
-            b" JOIN channel USING (channel_id)"
+            b"SELECT quantity FROM fence JOIN item USING (item_id)"
+            b" JOIN location USING (location_id) JOIN channel USING (channel_id)"
             b" WHERE channel.code = %s AND sku = %s AND location.code = %s",
             (channel, sku, location),
         )
@@ -313,9 +313,13 @@ def _fence_set(_stage: Stage, line: Line) -> c.SetFences:
 
 
 def _safety(_stage: Stage, line: Line) -> c.SetSafetyStock:
-    return c.SetSafetyStock(
-        [c.SafetyLine(i["sku"], i["place"], i["quantity"]) for i in line.items]
-    )
+    return c.SetSafetyStock([c.SafetyLine(i["sku"], i["place"], i["quantity"]) for i in line.items])
+
+
+def _undo(stage: Stage, line: Line) -> c.ReverseFact:
+    verb, *words = line.words
+    fact = ACTIONS[verb](stage, line._replace(verb=verb, words=words))
+    return c.ReverseFact(fact=fact, reason="did_not_occur")
 
 
 ACTIONS: dict[str, Callable[[Stage, Line], Any]] = {
@@ -334,6 +338,7 @@ ACTIONS: dict[str, Callable[[Stage, Line], Any]] = {
     "hold": _move_state,
     "unhold": _move_state,
     "supply": _supply,
+    "undo": _undo,
     "fence": _fence_set,
     "safety": _safety,
 }
