@@ -68,8 +68,8 @@ STORIES = {
         undo return   R1 W1 A:2 to=restock     | 201 reversed
         hold          H1 W1 A:3                | 201 booked
         undo hold     H1 W1 A:3                | 201 reversed
-        adjust        X1 W1 A:-1 reason=damaged | 201 booked
-        undo adjust   X1 W1 A:-1 reason=damaged | 201 reversed
+        adjust        X1 W1 A:-1 reason=CORRECTION | 201 booked
+        undo adjust   X1 W1 A:-1 reason=CORRECTION | 201 reversed
         A@W1                                   | available=10
         exceptions                             |
     """,
@@ -96,20 +96,20 @@ STORIES = {
 
 
 @pytest.mark.parametrize("name", STORIES)
-async def test_story(dsn, name):
-    await play(dsn, STORIES[name])
+async def test_story(story_dsn, name):
+    await play(story_dsn, STORIES[name])
 
 
-async def test_opposites_name_what_they_reverse(dsn):
+async def test_opposites_name_what_they_reverse(story_dsn):
     await play(
-        dsn,
+        story_dsn,
         """
         receive       PO1 W1 A:10              | 201 booked
         ship          S1 W1 A:4                | 201 booked
         undo ship     S1 W1 A:4                | 201 reversed
         """,
     )
-    async with await connect(dsn) as conn:
+    async with await connect(story_dsn) as conn:
         cursor = await conn.execute(
             b"SELECT r.kind = o.kind, r.from_account = o.to_account, r.quantity = o.quantity,"
             b" r.reason FROM movement r JOIN movement o ON o.movement_id = r.reverses"
@@ -142,11 +142,11 @@ def orders() -> list[list[str]]:
 
 
 @pytest.mark.parametrize("order", orders())
-async def test_any_order_ends_the_same(dsn, order):
-    engine = Engine(dsn, workers=1)
+async def test_any_order_ends_the_same(story_dsn, order):
+    engine = Engine(story_dsn, workers=1)
     await engine.start()
     try:
-        async with await connect(dsn) as conn:
+        async with await connect(story_dsn) as conn:
             stage = Hearing(engine, conn)
             for line in parse("\n".join(order) + "\nA@W1 | available=1 picked=2 on_order=3"):
                 await stage.act(line)

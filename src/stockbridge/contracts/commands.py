@@ -1,6 +1,6 @@
 """What may be asked of the hub: one frozen shape for each command, the API's request bodies."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
@@ -16,6 +16,7 @@ from stockbridge.contracts.base import (
     Shape,
     Signed,
     Sku,
+    Text,
     Uom,
 )
 
@@ -239,6 +240,17 @@ class RecordSupply(Shape, frozen=True, kw_only=True):
     occurred_at: Moment | None = None
     source: Code | None = None
     sequence: NotNegative | None = None
+
+
+class ReverseFact(Shape, frozen=True, kw_only=True):
+    """Take a reported fact back: `fact` is its report, in the shape and words it came in.
+
+    Not for what states a figure (counts, supply, running totals): a newer figure corrects those.
+    """
+
+    fact: Any
+    reason: Text
+    corrected_by: Annotated[list[Number], Meta(max_length=LINES_MAX)] = []
 
 
 class SafetyLine(Shape, frozen=True):

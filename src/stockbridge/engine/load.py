@@ -11,6 +11,7 @@ from stockbridge.domain.world.model import (
     COUNTED_AT,
     LOCATION,
     Balance,
+    Booked,
     Fact,
     FulfilmentLine,
     Hold,
@@ -105,6 +106,10 @@ def _extras(needs: Needs, items: str) -> list[tuple[Any, bytes, dict[str, Any]]]
         lines = {"keys": "{" + ",".join(needs.line_keys) + "}"}
         reads.append((_line, LEDGER_SQL.read_lines, lines))
         reads.append((_supply, LEDGER_SQL.read_supplies, documents))
+    if needs.booked:
+        booked_items, numbers = zip(*sorted(needs.booked), strict=True)
+        values = {"items": ints(booked_items), "documents": texts(numbers)}
+        reads.append((_booked, LEDGER_SQL.read_booked, values))
     if needs.fulfilments:
         names = {"fulfilments": texts(list(needs.fulfilments))}
         reads.append((_fulfilment, FULFILMENT_SQL.read_fulfilments, names))
@@ -150,6 +155,10 @@ def _line(world: World, row: tuple[Any, ...]) -> None:
 
 def _supply(world: World, row: tuple[Any, ...]) -> None:
     world.supplies[row[:6]] = Supply(*row[6:])
+
+
+def _booked(world: World, row: tuple[Any, ...]) -> None:
+    world.booked.append(Booked(*row))
 
 
 def _fulfilment(world: World, row: tuple[Any, ...]) -> None:

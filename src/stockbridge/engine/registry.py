@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from stockbridge.contracts import commands as c
 from stockbridge.domain.fulfilment import handlers as fulfilment
 from stockbridge.domain.ledger import handlers as ledger
+from stockbridge.domain.ledger import reversal
 from stockbridge.domain.ledger.facts import FactSpec, decide_fact, fact_names, fact_rows
 from stockbridge.domain.masters.model import Catalog
 from stockbridge.domain.reservations import handlers as reservations
@@ -31,7 +32,30 @@ def _on_reservation(decide: Callable[[Command, World], Decision]) -> Handler:
     return Handler(reservations.reservation_names, reservations.reservation_rows, decide)
 
 
+SPECS: dict[type, FactSpec] = {
+    c.ReportCount: ledger.COUNT_SPEC,
+    c.AdjustStock: ledger.ADJUST_SPEC,
+    c.MoveState: ledger.STATE_SPEC,
+    c.RecordSupply: ledger.SUPPLY_SPEC,
+    c.ReportReceipt: fulfilment.RECEIPT_SPEC,
+    c.ReportShipment: fulfilment.SHIPMENT_SPEC,
+    c.ReportTransfer: fulfilment.TRANSFER_SPEC,
+    c.ReportReturn: fulfilment.RETURN_SPEC,
+}
+"""Facts, each with what makes its kind."""
+
+
+def _spec_of(body: Any) -> FactSpec:
+    return SPECS[type(body)]
+
+
 HANDLERS: dict[type, Handler] = {
+    **{kind: _fact(spec) for kind, spec in SPECS.items()},
+    c.ReverseFact: Handler(
+        partial(reversal.reversal_names, _spec_of),
+        partial(reversal.reversal_rows, _spec_of),
+        partial(reversal.decide_reversal, _spec_of),
+    ),
     c.ReserveStock: Handler(
         reservations.reserve_names, reservations.reserve_rows, reservations.decide_reserve
     ),
@@ -45,12 +69,4 @@ HANDLERS: dict[type, Handler] = {
         reservations.fence_names, reservations.fence_rows, reservations.decide_fences
     ),
     c.SetSafetyStock: Handler(ledger.safety_names, ledger.safety_rows, ledger.decide_safety),
-    c.ReportCount: _fact(ledger.COUNT_SPEC),
-    c.AdjustStock: _fact(ledger.ADJUST_SPEC),
-    c.MoveState: _fact(ledger.STATE_SPEC),
-    c.RecordSupply: _fact(ledger.SUPPLY_SPEC),
-    c.ReportReceipt: _fact(fulfilment.RECEIPT_SPEC),
-    c.ReportShipment: _fact(fulfilment.SHIPMENT_SPEC),
-    c.ReportTransfer: _fact(fulfilment.TRANSFER_SPEC),
-    c.ReportReturn: _fact(fulfilment.RETURN_SPEC),
 }

@@ -151,6 +151,8 @@ def _movements(world: World) -> Iterable[Write]:
             [now_us if moment is now else microseconds(moment) for moment in occurred],
         )
     ]  # fmt: skip
+    if any(reverses):
+        reverses = tuple(_stored(value, first) for value in reverses)
     reversed_ids = [None if value is None else str(value) for value in reverses]
     joined: list[str | None] = [None] * len(moves)
     tracked = joined
@@ -184,6 +186,11 @@ def _movements(world: World) -> Iterable[Write]:
     digest = batch_digest(world.batch_id, now, [*whole, *map(canonical, words)])
     values = {"batch_id": world.batch_id, "now": now, "movements": len(moves), "digest": digest}
     yield LEDGER_SQL.keep_batch, values
+
+
+def _stored(reverses: int | None, first: int) -> int | None:
+    """The stored id of a reversed entry, which may be one of the batch whose ids begin at first."""
+    return reverses if reverses is None or reverses > 0 else first + ~reverses
 
 
 def _anchors(world: World) -> Iterable[Write]:

@@ -1,5 +1,6 @@
 """Facts of goods coming in, going out, moving between locations and coming back."""
 
+from collections import Counter
 from typing import Any
 
 from stockbridge.contracts.commands import ReportShipment
@@ -10,7 +11,14 @@ from stockbridge.domain.ledger.lines import Level, units_of
 from stockbridge.domain.ledger.posting import Posting
 from stockbridge.domain.masters.model import Catalog
 from stockbridge.domain.reservations.rules import internal_id, keep_promises, renew_promise
-from stockbridge.domain.world.model import ExceptionCase, FulfilmentLine, Reports, Supply
+from stockbridge.domain.world.model import (
+    Booked,
+    ExceptionCase,
+    FulfilmentLine,
+    Movement,
+    Reports,
+    Supply,
+)
 from stockbridge.domain.world.needs import Needs
 from stockbridge.domain.world.resolve import row_error
 from stockbridge.domain.world.world import World
@@ -50,13 +58,38 @@ STAGE_KINDS = {
 def _book_receipt(posting: Posting, fact: FactLine, change: Level) -> dict[str, Any]:
     """In transit first, then on order, then what nobody announced."""
     state = ACCOUNTS[fact.asked.state]
-    left = change[0]
+    left = change[0] if change[0] >= 0 else _give_back(posting, fact, state, -change[0])
     for pipeline in (IN_TRANSIT, ON_ORDER):
         announced = draw_supply(posting, fact, pipeline, left)
         posting.move(RECEIVE, fact.line, (pipeline, state), announced)
         left -= announced
     posting.move(RECEIVE, fact.line, (SUPPLIER, state), left)
     return {"unannounced": left}
+
+
+def _give_back(posting: Posting, fact: FactLine, state: int, units: int) -> int:
+    """Undo what a receipt drew, the unannounced first; below zero: what is left to take back."""
+    world, place = posting.world, posting.places[0].location_id
+    own = (fact.line.item.item_id, place, posting.document_number, fact.line.name)
+    drawn: Counter[int] = Counter()
+    moves: list[Booked | Movement] = [*world.booked, *world.movements]
+    for move in moves:
+        if own == (move.item_id, move.location_id, move.document_number, move.document_line):
+            if move.to_account == state:
+                drawn[move.from_account] += move.quantity
+            elif move.from_account == state:
+                drawn[move.to_account] -= move.quantity
+    left = units - min(units, max(0, drawn[SUPPLIER]))
+    unannounced = units - left
+    for pipeline in (ON_ORDER, IN_TRANSIT):
+        key = supply_key(posting, fact, pipeline)
+        known = world.supplies.get(key, Supply(0, None))
+        back = min(left, max(0, drawn[pipeline]))
+        if back and (known.stated_at is None or posting.occurred_at >= known.stated_at):
+            posting.move(RECEIVE, fact.line, (pipeline, state), -back)
+            world.put_supply(key, known._replace(quantity=known.quantity + back))
+            left -= back
+    return -(unannounced + left)
 
 
 RECEIPT_SPEC = FactSpec(

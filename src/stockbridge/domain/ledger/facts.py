@@ -19,7 +19,7 @@ from stockbridge.domain.ledger.lines import (
     with_report,
 )
 from stockbridge.domain.ledger.posting import Posting
-from stockbridge.domain.ledger.rules import check_balance, conflict, fact_key, rank
+from stockbridge.domain.ledger.rules import WITHDRAWN, check_balance, conflict, fact_key, rank
 from stockbridge.domain.masters.model import Catalog
 from stockbridge.domain.world.command import Command, Decision
 from stockbridge.domain.world.model import Fact, Report, Reports
@@ -90,7 +90,7 @@ def fact_names(spec: FactSpec, body: Any, needs: Needs) -> None:
 
 def fact_rows(spec: FactSpec, body: Any, masters: Catalog, needs: Needs) -> None:
     """Collect the rows a document's lines touch."""
-    lines = _fact_lines(spec, body, masters)
+    lines = fact_lines(spec, body, masters)
     if isinstance(lines, Refusal):
         return
     needs.facts = True
@@ -106,10 +106,10 @@ def fact_rows(spec: FactSpec, body: Any, masters: Catalog, needs: Needs) -> None
 
 def decide_fact(spec: FactSpec, command: Command, world: World) -> Decision:
     """Book what is new of the document; repeats move nothing, contradictions open exceptions."""
-    posting = _open(spec, command, world)
+    posting = open_posting(spec, command, world)
     if isinstance(posting, Refusal):
         return posting
-    lines = _fact_lines(spec, command.body, world.masters)
+    lines = fact_lines(spec, command.body, world.masters)
     if isinstance(lines, Refusal):
         return lines
     refusal = spec.check(world, command.body)
@@ -129,7 +129,8 @@ def decide_fact(spec: FactSpec, command: Command, world: World) -> Decision:
     }
 
 
-def _open(spec: FactSpec, command: Command, world: World) -> Posting | Refusal:
+def open_posting(spec: FactSpec, command: Command, world: World) -> Posting | Refusal:
+    """The document being booked; refused when a place is unknown or the time is ahead."""
     body = command.body
     places = []
     for code in spec.places(body):
@@ -145,7 +146,8 @@ def _open(spec: FactSpec, command: Command, world: World) -> Posting | Refusal:
     return Posting(world, command, spec.document_type(body), spec.number(body), places, occurred_at)
 
 
-def _fact_lines(spec: FactSpec, body: Any, masters: Catalog) -> list[FactLine] | Refusal:
+def fact_lines(spec: FactSpec, body: Any, masters: Catalog) -> list[FactLine] | Refusal:
+    """The resolved lines of a document with their keys."""
     lines = resolve_lines(masters, body.lines, explode_kits=spec.explode_kits)
     if isinstance(lines, Refusal):
         return lines
@@ -175,14 +177,15 @@ def _book_line(spec: FactSpec, posting: Posting, fact: FactLine) -> dict[str, An
     outcome, after = add(spec, posting, fact, before)
     answer = {"line": line.name, "sku": line.item.sku, "quantity": line.units, "outcome": outcome}
     if outcome in ("booked", "corrected"):
-        for extra in _book_changes(spec, posting, fact, before, after):
+        for extra in book_changes(spec, posting, fact, before, after):
             answer.update(extra or {})
     return answer
 
 
-def _book_changes(
+def book_changes(
     spec: FactSpec, posting: Posting, fact: FactLine, before: Reports, after: Reports
 ) -> Iterator[Extra]:
+    """Book what the line's reports now come to beyond what was booked before."""
     if spec.levels is None:
         yield spec.book(posting, fact, (fact.line.units,))
         return
@@ -210,8 +213,10 @@ def _add_report(
 ) -> tuple[str, Reports]:
     """A single report counts once; of two that disagree the lower rank stands."""
     world = posting.world
-    fresh = _fact(spec, posting, fact)
+    fresh = fact_of(spec, posting, fact)
     known = world.facts.get(fact.key)
+    if known is not None and known.rank == WITHDRAWN and known.source == fresh.source:
+        return "duplicate", before
     if known is not None and known.quantity == fresh.quantity:
         if fresh.rank < known.rank:
             # Confirmed by one who outranks the first: a third who outranks only him must lose.
@@ -227,7 +232,8 @@ def _add_report(
     return ("corrected" if known else "booked"), with_report(before, fact.key, report)
 
 
-def _fact(spec: FactSpec, posting: Posting, fact: FactLine) -> Fact:
+def fact_of(spec: FactSpec, posting: Posting, fact: FactLine) -> Fact:
+    """The business key's record of this report."""
     source, units = posting.source, fact.line.units
     return Fact(
         kind=spec.kind(posting.body),

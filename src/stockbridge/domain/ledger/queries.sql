@@ -77,6 +77,14 @@ LEFT JOIN movement m
    AND (m.to_account = w.account OR m.from_account = w.account)
 GROUP BY w.item_id, w.location_id, w.account, w.counted_at;
 
+-- name: read_booked
+-- Reads what was booked of items for documents, oldest first.
+SELECT m.movement_id, m.item_id, m.location_id, m.from_account, m.to_account, m.quantity,
+       m.document_number, m.document_line, m.reverses
+FROM unnest(%(items)s::bigint[], %(documents)s::text[]) AS w (item_id, document_number)
+JOIN movement m USING (item_id, document_number)
+ORDER BY m.movement_id;
+
 -- name: add_movements
 -- Appends the movements of a batch; occurred_at in microseconds since 1970.
 INSERT INTO movement

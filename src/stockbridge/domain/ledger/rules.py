@@ -21,6 +21,8 @@ from stockbridge.kernel.accounts import (
 from stockbridge.kernel.quantity import QUANTITY_MAX
 
 SEQUENCE_MAX = 10**18
+WITHDRAWN = ""
+"""The rank of a report that was taken back: below every other, so it stands."""
 COUNTED = (AVAILABLE, ALLOCATED, PICKED, QUARANTINED)
 """Physical states: what can be counted."""
 

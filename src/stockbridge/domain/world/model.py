@@ -71,8 +71,23 @@ class Movement(NamedTuple):
     unit_cost: str | None = None
     message_id: str | None = None
     reverses: int | None = None
+    """The id of a stored entry, or ~n for entry n of the same batch."""
     lot: str | None = None
     serials: tuple[str, ...] = ()
+
+
+class Booked(NamedTuple):
+    """A ledger entry that was read, as far as a reversal must know it."""
+
+    movement_id: int
+    item_id: int
+    location_id: int
+    from_account: int
+    to_account: int
+    quantity: int
+    document_number: str
+    document_line: str
+    reverses: int | None
 
 
 class Hold:

@@ -9,7 +9,8 @@ class Needs:
     """Names first (`skus`, `aliases`, `reservations`, `references`), then ids once names are known.
 
     `locations` None means every location of the items. `counts` asks for the sum of what moved on
-    (item, location, account) after a moment. `facts` turns on anchors and supplies. `continued` are
+    (item, location, account) after a moment, `booked` for the movements of (item, document
+    number). `facts` turns on anchors and supplies. `continued` are
     fulfilments whose promise, if any, an earlier report named.
     """
 
@@ -27,5 +28,6 @@ class Needs:
     documents: set[str] = field(default_factory=set)
     counts: set[tuple[int, int, int, datetime]] = field(default_factory=set)
     facts: bool = False
+    booked: set[tuple[int, str]] = field(default_factory=set)
     fences: bool = False
     due_items: set[int] = field(default_factory=set)

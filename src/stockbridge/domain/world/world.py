@@ -6,6 +6,7 @@ from datetime import datetime
 from stockbridge.domain.masters.model import Catalog
 from stockbridge.domain.world.model import (
     Balance,
+    Booked,
     ExceptionCase,
     Fact,
     FulfilmentLine,
@@ -50,6 +51,8 @@ class World:
         self.lines: dict[str, Reports] = {}
         self.fulfilment: dict[tuple[str, str, int, int], FulfilmentLine] = {}
         self.supplies: dict[SupplyKey, Supply] = {}
+
+        self.booked: list[Booked] = []
 
         self.movements: list[Movement] = []
         self.balances_changed: dict[Place, Balance] = {}
