@@ -24,6 +24,10 @@ class Bucket:
         self.tokens = tokens - 1.0
         return 0.0
 
+    def give_back(self) -> None:
+        """Undo a take whose request is going to be taken again."""
+        self.tokens = min(self.capacity, self.tokens + 1.0)
+
     @property
     def remaining(self) -> int:
         """Requests left now."""

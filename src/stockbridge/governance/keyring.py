@@ -27,14 +27,18 @@ _RETRY_SECONDS = 0.5
 
 
 class Grant:
-    """A live key, what is left of its rate, and when it ends (seconds since 1970)."""
+    """A live key, what is left of its rate, and when it ends (seconds since 1970).
 
-    __slots__ = ("bucket", "ends_at", "key")
+    `policy` states the rate as the RateLimit-Policy header does.
+    """
+
+    __slots__ = ("bucket", "ends_at", "key", "policy")
 
     def __init__(self, key: ApiKey, bucket: Bucket) -> None:
         self.key = key
         self.bucket = bucket
         self.ends_at = key.expires_at.timestamp() if key.expires_at else float("inf")
+        self.policy = b'"key";q=%d;w=60' % key.requests_per_minute
 
 
 class Keyring:
@@ -66,6 +70,10 @@ class Keyring:
             if not looks_like_key(token):
                 return None
             await self.refresh()
+        return self.known(token)
+
+    def known(self, token: str) -> Grant | None:
+        """The grant as of the last reading, which is current while `live`."""
         grant = self._grants.get(digest(token))
         if grant is None or grant.ends_at <= time.time():
             return None

@@ -1,9 +1,11 @@
 """The ASGI application: every route of the table, behind one entrance.
 
 The hot calls are recognised by a few comparisons and skip the router; they run the same
-`Endpoint` as all others, so access, limits, metrics and errors are the same.
+`Endpoint` as all others, so access, limits, metrics and errors are the same. One of them, the
+look-up of an item, is answered at once where memory suffices.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from functools import partial
@@ -12,7 +14,7 @@ from urllib.parse import unquote
 
 from starlette.routing import Route as Path
 from starlette.routing import Router
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stockbridge.ingress.call import Call, Hub, Route
 from stockbridge.ingress.endpoint import Endpoint, correlate_anew, refused
@@ -23,6 +25,9 @@ from stockbridge.kernel.errors import Refusal
 # Stands for an escaped slash while Starlette routes on the decoded path; no text contains it.
 _SLASH = "\ue000"
 _ONE = "/v1/availability/"
+_ONE_BYTES = _ONE.encode()
+# What means the same as a path's segment, as text and as bytes.
+_PLAIN = re.compile(rb"[\w.~!$&'()*+,;=:@-]+").fullmatch
 
 
 class Methods:
@@ -86,6 +91,17 @@ class Api:
             default=partial(_not_found, some),
         )
 
+    def at_once(self, target: bytes, headers: dict[bytes, bytes]) -> tuple[int, bytes] | None:
+        """Status and rest of the answer to a GET, if memory suffices for it; else None."""
+        if not target.startswith(_ONE_BYTES):
+            return None
+        path, _, query = target.partition(b"?")
+        sku = path[len(_ONE_BYTES) :]
+        if not sku or sku == b"stream" or not _PLAIN(sku) or b"#" in query:
+            return None
+        call = Call(self._one.hub, self._one.route, headers, {"sku": sku.decode()}, _nothing)
+        return self._one.at_once(call, query)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Route one request; lifespan and websockets are not ours."""
         if scope["type"] != "http":
@@ -104,6 +120,10 @@ class Api:
             await endpoint(scope, receive, send)
             return
         await self._router(scope, receive, send)
+
+
+async def _nothing() -> Message:
+    return {"type": "http.disconnect"}
 
 
 def _unescape(scope: Scope, raw: bytes) -> bool:

@@ -58,6 +58,18 @@ class HistoryAsked(Shape, frozen=True):
     at: Moment
 
 
+def availability_at_once(call: Call) -> Answer | Refusal | None:
+    """The figure, if memory suffices."""
+    asked: AvailabilityAsked = call.query
+    if asked.quantity is not None or asked.by is not None:
+        return None
+    barred = own_channel(call, asked.channel)
+    if barred is not None:
+        return barred
+    found = call.hub.view.known(asked.channel, call.path["sku"])
+    return None if found is None else Answer(200, _encode(found))
+
+
 async def get_availability(call: Call) -> Answer | Refusal:
     """How many of the item the channel may show, and whether the figure is stale."""
     asked: AvailabilityAsked = call.query
@@ -174,7 +186,7 @@ _ONE = "/v1/availability/{sku}"
 ROUTES = (
     Route("GET", _ONE, get_availability, "How many of an item a channel may show", READ,
           {200: (Availability, AvailabilityDated)}, query=AvailabilityAsked, bound_keys=True,
-          hot=True),
+          hot=True, at_once=availability_at_once),
     Route("POST", "/v1/availability/query", query_availability, "The same for many items", READ,
           {200: AvailabilityList}, body=AvailabilityQuery, bound_keys=True, hot=True),
     Route("GET", f"{_ONE}/explain", explain_availability, "Each term of the figure", READ,

@@ -4,7 +4,7 @@ import types
 import typing
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Annotated, Any
 from urllib.parse import unquote_plus
 
@@ -16,6 +16,7 @@ from stockbridge.kernel.errors import Refusal
 ERRORS_MAX = 10_000
 YEAR_MIN = 1970
 YEAR_MAX = 2199
+_QUERY_BYTES_KEPT = 128
 Fault = dict[str, Any]
 
 
@@ -169,6 +170,16 @@ def _moments_checked(body: Shape) -> Shape | Refusal:
 
 def decode_query(shape: type[Shape], raw: bytes) -> Shape | Refusal:
     """The query string as a shape; unknown and repeated parameters are refused with 422."""
+    # Most callers ask the same few questions; shapes are immutable, so they can be given again.
+    return _kept(shape, raw) if len(raw) <= _QUERY_BYTES_KEPT else _from_query(shape, raw)
+
+
+@lru_cache(maxsize=2_048)
+def _kept(shape: type[Shape], raw: bytes) -> Shape | Refusal:
+    return _from_query(shape, raw)
+
+
+def _from_query(shape: type[Shape], raw: bytes) -> Shape | Refusal:
     values: dict[str, str] = {}
     found: list[Fault] = []
     for pair in raw.decode("latin-1").split("&") if raw else ():

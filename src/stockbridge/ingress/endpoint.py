@@ -22,7 +22,7 @@ from stockbridge.ingress.call import PROBLEM, Answer, Call, Headers, Hub, Route
 from stockbridge.ingress.correlation import correlate
 from stockbridge.ingress.decode import decode_body, decode_query
 from stockbridge.ingress.metrics import RequestMetrics
-from stockbridge.ingress.wire import Gone, read_body, send_answer
+from stockbridge.ingress.wire import Gone, answer_bytes, read_body, send_answer
 from stockbridge.kernel.errors import Refusal, Retry
 
 LOG = structlog.get_logger(__name__)
@@ -59,39 +59,67 @@ class Endpoint:
             self.route.method, self.route.path, answer.status, time.perf_counter() - began
         )
 
-    async def _answer(self, call: Call, query: bytes) -> Answer | Refusal:
-        route, headers = self.route, call.headers
-        ids = correlate(headers.get(b"x-correlation-id"), headers.get(b"traceparent"))
-        if isinstance(ids, Refusal):
-            call.correlation_id, call.traceparent = correlate_anew()
-            return ids
-        call.correlation_id, call.traceparent = ids
-        if route.scopes:
-            barred = await self._admit(call)
-            if barred is not None:
-                return barred
-        if route.query is not None:
-            call.query = decode_query(route.query, query)
-            if isinstance(call.query, Refusal):
-                return call.query
-        elif query:
-            return Refusal("invalid_request", f"{route.path} takes no query parameters", 422)
-        if route.method != "GET":
-            unusable = await self._take_body(call)
-            if unusable is not None:
-                return unusable
-        return await route.handler(call)
+    def at_once(self, call: Call, query: bytes) -> tuple[int, bytes] | None:
+        """The status and the rest of an answer that waits for nothing; None: call the endpoint.
 
-    async def _admit(self, call: Call) -> Answer | Refusal | None:
-        header = call.headers.get(b"authorization", b"")
-        if self.route.page:
-            if self.hub.open_pages and not header:
+        The steps are those of every request; after None nothing has been counted or taken.
+        """
+        if not (self.hub.keyring.live and self.hub.view.current):
+            return None
+        began = time.perf_counter()
+        try:
+            outcome = self._answer_at_once(call, query)
+        except Exception as error:  # noqa: BLE001 - as in __call__
+            outcome = _failed(call, error)
+        if outcome is None:
+            if call.grant is not None:
+                call.grant.bucket.give_back()
+            return None
+        answer = outcome if isinstance(outcome, Answer) else refused(outcome)
+        whole = answer.status, answer_bytes(answer, call)
+        self.metrics.observe(
+            self.route.method, self.route.path, answer.status, time.perf_counter() - began
+        )
+        return whole
+
+    def _answer_at_once(self, call: Call, query: bytes) -> Answer | Refusal | None:
+        barred: Answer | Refusal | None = _identify(call)
+        if barred is None:
+            token = _token(call)
+            barred = self._admit(call, self.hub.keyring.known(token) if token else None)
+        if barred is None:
+            barred = self._take_query(call, query)
+        if barred is not None or self.route.at_once is None:
+            return barred
+        return self.route.at_once(call)
+
+    async def _answer(self, call: Call, query: bytes) -> Answer | Refusal:
+        route = self.route
+        barred: Answer | Refusal | None = _identify(call)
+        if barred is None and route.scopes and not self._opens_to_all(call):
+            token = _token(call)
+            barred = self._admit(call, await self.hub.keyring.find(token) if token else None)
+        if barred is None:
+            barred = self._take_query(call, query)
+        if barred is None and route.method != "GET":
+            barred = await self._take_body(call)
+        return await route.handler(call) if barred is None else barred
+
+    def _opens_to_all(self, call: Call) -> bool:
+        return self.route.page and self.hub.open_pages and b"authorization" not in call.headers
+
+    def _take_query(self, call: Call, query: bytes) -> Refusal | None:
+        if self.route.query is None:
+            if not query:
                 return None
-            header = _from_basic(header)
-        token = header[7:].strip().decode("latin-1") if header[:7].lower() == _BEARER else ""
-        grant = await self.hub.keyring.find(token) if token else None
+            detail = f"{self.route.path} takes no query parameters"
+            return Refusal("invalid_request", detail, 422)
+        call.query = decode_query(self.route.query, query)
+        return call.query if isinstance(call.query, Refusal) else None
+
+    def _admit(self, call: Call, grant: Grant | None) -> Answer | Refusal | None:
         if grant is None:
-            return _unauthorized(bool(header), self.route.page)
+            return _unauthorized(bool(call.headers.get(b"authorization")), self.route.page)
         call.grant = grant
         wait_seconds = grant.bucket.take(time.monotonic())
         if wait_seconds:
@@ -128,6 +156,25 @@ class Endpoint:
         path = {name: call.path[name] for name in route.path_fields}
         call.body = decode_body(route.body, route.decoder, raw, path)
         return call.body if isinstance(call.body, Refusal) else None
+
+
+def _identify(call: Call) -> Refusal | None:
+    """Give the call its correlation id and trace."""
+    headers = call.headers
+    ids = correlate(headers.get(b"x-correlation-id"), headers.get(b"traceparent"))
+    if isinstance(ids, Refusal):
+        call.correlation_id, call.traceparent = correlate_anew()
+        return ids
+    call.correlation_id, call.traceparent = ids
+    return None
+
+
+def _token(call: Call) -> str:
+    """The key the caller shows; empty without one."""
+    header = call.headers.get(b"authorization", b"")
+    if call.route.page:
+        header = _from_basic(header)
+    return header[7:].strip().decode("latin-1") if header[:7].lower() == _BEARER else ""
 
 
 def correlate_anew() -> tuple[str, str]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
+from stockbridge.ingress.protocol import HttpProtocol
 from stockbridge.kernel.errors import Misconfigured
 
 _GRACE_SECONDS = 5
@@ -30,18 +31,22 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class HttpServer(uvicorn.Server):
-    """Serves `app` on `sock`; sets `closing` when it begins to stop, so that streams end."""
+    """Serves `app` on `sock`; sets `closing` when it begins to stop, so that streams end.
+
+    An application with a method `at_once` is asked it first; see `HttpProtocol`.
+    """
 
     def __init__(self, app: ASGIApp, sock: socket.socket, closing: asyncio.Event) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
-                http="httptools",
+                http=HttpProtocol,
                 ws="none",
                 lifespan="off",
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                proxy_headers=False,
                 timeout_keep_alive=_KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=_GRACE_SECONDS,
             )

@@ -76,20 +76,7 @@ async def send_answer(
     answer: Answer, call: Call, scope: Scope, receive: Receive, send: Send
 ) -> None:
     """Send `answer` with the headers that every answer carries."""
-    headers = [
-        (b"content-type", answer.content_type),
-        (b"x-correlation-id", call.correlation_id.encode()),
-        (b"traceparent", call.traceparent.encode()),
-        *SECURITY,
-    ]
-    if call.grant is not None:
-        headers += _rate_headers(call)
-    if scope.get("scheme") == "https":
-        headers.append(_TRANSPORT)
-    # A header given by the handler replaces the common one of that name.
-    if answer.headers:
-        named = {name for name, _ in answer.headers}
-        headers = [pair for pair in headers if pair[0] not in named] + list(answer.headers)
+    headers = _headers(answer, call)
     if answer.stream is not None:
         await _send_stream(answer, headers, scope, receive, send)
         return
@@ -100,13 +87,35 @@ async def send_answer(
     await send({"type": "http.response.body", "body": answer.body})
 
 
-def _rate_headers(call: Call) -> Headers:
-    if call.grant is None:
-        return ()
-    bucket = call.grant.bucket
-    left = f'"key";r={bucket.remaining};t={bucket.reset_seconds}'
-    policy = f'"key";q={call.grant.key.requests_per_minute};w=60'
-    return (b"ratelimit", left.encode()), (b"ratelimit-policy", policy.encode())
+def answer_bytes(answer: Answer, call: Call) -> bytes:
+    """Headers and body of a whole answer, as they go over the wire after the status line."""
+    parts: list[bytes] = []
+    for name, value in _headers(answer, call):
+        parts += (name, b": ", value, b"\r\n")
+    parts += (b"content-length: %d\r\n\r\n" % len(answer.body), answer.body)
+    return b"".join(parts)
+
+
+def _headers(answer: Answer, call: Call) -> list[tuple[bytes, bytes]]:
+    """Those of every answer, its length excepted."""
+    headers = [
+        (b"content-type", answer.content_type),
+        (b"x-correlation-id", call.correlation_id.encode()),
+        (b"traceparent", call.traceparent.encode()),
+        *SECURITY,
+    ]
+    grant = call.grant
+    if grant is not None:
+        left = b'"key";r=%d;t=%d' % (grant.bucket.remaining, grant.bucket.reset_seconds)
+        headers += ((b"ratelimit", left), (b"ratelimit-policy", grant.policy))
+    # We serve plain HTTP; a proxy that ends TLS before us says so.
+    if call.headers.get(b"x-forwarded-proto") == b"https":
+        headers.append(_TRANSPORT)
+    # A header given by the handler replaces the common one of that name.
+    if answer.headers:
+        named = {name for name, _ in answer.headers}
+        headers = [pair for pair in headers if pair[0] not in named] + list(answer.headers)
+    return headers
 
 
 async def _send_stream(

@@ -96,13 +96,22 @@ class StockView:
             load_seconds=keeper.load_seconds,
         )
 
+    @property
+    def current(self) -> bool:
+        """Whether it answers from memory now."""
+        return self._keeper.current
+
+    def known(self, channel: str, sku: str) -> Availability | None:
+        """How many of `sku` the channel may show, from memory; None: the store must be asked."""
+        desk = self._desk(channel)
+        item_id = desk.shelves.ids.get(sku) if desk is not None else None
+        return None if desk is None or item_id is None else desk.one(sku, item_id)
+
     async def answer(self, channel: str, sku: str) -> Availability | Refusal:
         """How many of `sku` the channel may show. Raises Retry when the store is away."""
-        desk = self._desk(channel)
-        if desk is not None:
-            item_id = desk.shelves.ids.get(sku)
-            if item_id is not None:
-                return desk.one(sku, item_id)
+        shown = self.known(channel, sku)
+        if shown is not None:
+            return shown
         found = await self._find(channel, sku)
         return found if isinstance(found, Refusal) else found[0].one(sku, found[1])
 
