@@ -39,7 +39,7 @@ def test_difference(stated, safety, before, moves, fresh, changed, columns):
     held = {KEY: before} if before else {}
     difference, after = compare(counts(stated, safety), held)
     assert list(zip(*difference, strict=True)) == moves
-    assert (after.fresh, after.changed) == (fresh, changed)
+    assert (list(after.fresh), after.changed) == (fresh, changed)
     assert [column[0] for column in after.columns] == columns
 
 

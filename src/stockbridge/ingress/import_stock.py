@@ -1,6 +1,9 @@
 """Merges imported figures of stock: balances, which are booked, and safety stock, which is set."""
 
-from typing import Any, Final
+from collections.abc import Sequence
+from itertools import islice, repeat
+from operator import lshift, lt, or_
+from typing import Any, Final, cast
 
 from psycopg import Connection
 
@@ -11,12 +14,12 @@ from stockbridge.domain.ledger.bulk import (
     Source,
     at,
     book_counts,
+    pair_key,
 )
 from stockbridge.domain.masters.bulk import (
     Refused,
-    kits_among,
     location_ids,
-    lock_items,
+    lock_stock,
     resolve_skus,
 )
 from stockbridge.ingress.import_reader import Chunk
@@ -49,8 +52,7 @@ class StockMerge:
     ) -> Refused:
         skus, codes = chunk.columns["sku"], chunk.columns["location"]
         known = resolve_skus(conn, set(skus))
-        lock_items(conn, known.ids.values())
-        kits = kits_among(conn, known.ids.values())
+        kits = lock_stock(conn, known.ids.values())
         items = list(map(known.ids.get, skus))
         locations = list(map(location_ids(conn).get, codes))
         refused: Refused = {}
@@ -58,16 +60,9 @@ class StockMerge:
             for n, (item, location) in enumerate(zip(items, locations, strict=True)):
                 if item is None or location is None or item in kits:
                     refused[n] = _reason(skus[n], codes[n], item is None, location is None)
-        # The keys are spelled out: a call for each row would cost more than all the rest here.
-        keys = {
-            item << LOCATION_BITS | location: n
-            for n, (item, location) in enumerate(zip(items, locations, strict=True))
-            if item is not None and location is not None and n not in refused
-        }
-        if len(keys) + len(refused) < len(skus):
+        rows, pairs = _in_order(items, locations, refused)
+        if len(pairs) + len(refused) < len(skus):
             _fold(list(zip(items, locations, strict=True)), refused, [*figures.values(), safety])
-        pairs = sorted(keys)
-        rows = [keys[pair] for pair in pairs]
         item_ids = [pair >> LOCATION_BITS for pair in pairs]
         location_column = [pair & LOCATION_MASK for pair in pairs]
         counts = Counts(
@@ -81,6 +76,24 @@ class StockMerge:
         book_counts(conn, counts, self._source)
         self.locations.update(location_column)
         return refused
+
+
+def _in_order(
+    items: Stated, locations: Stated, refused: Refused
+) -> tuple[Sequence[int], Sequence[int]]:
+    """The last row of each pair not refused, and the pairs as numbers, by item and location."""
+    if not refused:
+        shifted = map(lshift, cast("list[int]", items), repeat(LOCATION_BITS))
+        pairs = list(map(or_, shifted, cast("list[int]", locations)))
+        if all(map(lt, pairs, islice(pairs, 1, None))):
+            return range(len(pairs)), pairs
+    last = {
+        pair_key(item, location): n
+        for n, (item, location) in enumerate(zip(items, locations, strict=True))
+        if item is not None and location is not None and n not in refused
+    }
+    ordered = sorted(last)
+    return [last[pair] for pair in ordered], ordered
 
 
 def _fold(

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import sub
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from psycopg import Connection
 
@@ -90,9 +90,9 @@ class Source(NamedTuple):
 class Difference(NamedTuple):
     """What has to move, column by column: row of the counts, state, signed quantity."""
 
-    rows: list[int]
-    states: list[int]
-    quantities: list[int]
+    rows: Sequence[int]
+    states: Sequence[int]
+    quantities: Sequence[int]
 
 
 class After(NamedTuple):
@@ -102,8 +102,8 @@ class After(NamedTuple):
     """
 
     columns: list[list[int]]
-    fresh: list[int]
-    changed: list[int]
+    fresh: Sequence[int]
+    changed: Sequence[int]
 
 
 def pair_key(item_id: int, location_id: int) -> int:
@@ -111,43 +111,54 @@ def pair_key(item_id: int, location_id: int) -> int:
     return item_id << LOCATION_BITS | location_id
 
 
-def at(column: Sequence[T], rows: list[int]) -> Sequence[T]:
-    """These rows of a column; the column itself when they are all of it."""
-    if len(rows) == len(column) and rows == list(range(len(column))):
-        return column
-    return [column[n] for n in rows]
+def at(column: Sequence[T], rows: Sequence[int]) -> Sequence[T]:
+    """These rows of a column, which is answered itself for the range of them all."""
+    return column if rows == range(len(column)) else [column[n] for n in rows]
 
 
 def compare(counts: Counts, before: Before) -> tuple[Difference, After]:
     """What must move to make the balances what is stated, and the balances then."""
     olds = [before.get(key, ZERO) for key in counts.pair_keys()] if before else []
     zeros = [0] * len(counts.items)
-    difference = Difference([], [], [])
+    everything = range(len(zeros))
+    moved: list[tuple[int, Sequence[int], Sequence[int]]] = []
     columns: list[list[int]] = []
     for index, state in enumerate(STATES):
         old = [held[index] for held in olds] if before else zeros
         stated = counts.figures.get(state)
-        new = old if stated is None else _stated_or(stated, old)
-        if new is not old:
-            moves = list(map(sub, new, old)) if before else new
-            moved = [n for n, quantity in enumerate(moves) if quantity]
-            difference.rows.extend(moved)
-            difference.states.extend([state] * len(moved))
-            difference.quantities.extend(filter(None, moves))
-        columns.append(new)
+        columns.append(old if stated is None else _stated_or(stated, old))
+        if stated is not None:
+            moves = list(map(sub, columns[-1], old)) if before else columns[-1]
+            rows = [n for n, move in enumerate(moves) if move] if 0 in moves else everything
+            moved.append((state, rows, at(moves, rows)))
+    difference = _difference(moved)
     old = [held[-1] for held in olds] if before else zeros
     safety = old if counts.safety_stock is None else _stated_or(counts.safety_stock, old)
     columns.append(safety)
     if not before:
-        return difference, After(columns, list(range(len(zeros))), [])
+        return difference, After(columns, everything, [])
     reset = [n for n, was in enumerate(old) if safety[n] != was]
     held_rows = {n for n, held in enumerate(olds) if held is not ZERO}
     fresh = [n for n, held in enumerate(olds) if held is ZERO]
     return difference, After(columns, fresh, sorted(held_rows & {*difference.rows, *reset}))
 
 
+def _difference(moved: list[tuple[int, Sequence[int], Sequence[int]]]) -> Difference:
+    """One difference of each state's moved rows and quantities."""
+    if len(moved) == 1:
+        state, rows, quantities = moved[0]
+        return Difference(rows, [state] * len(rows), quantities)
+    return Difference(
+        [n for _, rows, _ in moved for n in rows],
+        [state for state, rows, _ in moved for _ in rows],
+        [quantity for _, _, quantities in moved for quantity in quantities],
+    )
+
+
 def _stated_or(stated: Sequence[int | None], old: list[int]) -> list[int]:
     """The figures stated, and the old ones where a row states none."""
+    if None not in stated:
+        return cast("list[int]", list(stated))
     return [was if new is None else new for new, was in zip(stated, old, strict=True)]
 
 
@@ -240,7 +251,10 @@ class _Movements(NamedTuple):
         if self.costs.count(None) < len(self.costs):
             pairs = zip(lengths, self.costs, strict=True)
             lengths = [length if cost is None else -length for length, cost in pairs]
-        for length in set(lengths):
+        for length in (different := set(lengths)):
+            if len(different) == 1:
+                yield self
+                return
             chosen = [n for n, each in enumerate(lengths) if each == length]
             numbers, items, locations, froms, tos, quantities = (
                 at(column, chosen) for column in self[:6]
@@ -276,7 +290,8 @@ class _Movements(NamedTuple):
         kinds, moments = [COUNT] * count, [microseconds(recorded_at)] * count
         whole = (self.numbers, kinds, *self[1:6], moments)
         nothing, correlations = _repeated(None, count), _repeated(source.correlation_id, count)
-        costs = digest_texts(self.costs)
+        costly = self.costs.count(None) < count
+        costs = digest_texts(self.costs) if costly else nothing
         return [
             *(_joined(column) for column in whole),
             _repeated(DOCUMENT_TYPE, count),
@@ -325,14 +340,17 @@ def _write_balances(
         conn.execute(SQL.set_balances, values)
 
 
-def _by_counted(counts: Counts, chosen: list[int]) -> Iterator[tuple[list[int], bool]]:
+def _by_counted(counts: Counts, chosen: Sequence[int]) -> Iterator[tuple[Sequence[int], bool]]:
     """The chosen rows that count what is available, and those that do not; no empty ones."""
     figures = counts.figures.get(AVAILABLE)
     if figures is None or None in figures:
         stated = set(_stated(counts, AVAILABLE))
-        parts = [n for n in chosen if n in stated], [n for n in chosen if n not in stated]
+        parts: tuple[Sequence[int], Sequence[int]] = (
+            [n for n in chosen if n in stated],
+            [n for n in chosen if n not in stated],
+        )
     else:
-        parts = chosen, []
+        parts = chosen, ()
     return ((part, counted) for part, counted in zip(parts, (True, False), strict=True) if part)
 
 

@@ -44,9 +44,11 @@ def lock_items(conn: Conn, item_ids: Iterable[int]) -> None:
     conn.execute(SQL.lock_items, {"items": array(item_ids)})
 
 
-def kits_among(conn: Conn, item_ids: Iterable[int]) -> set[int]:
-    """The kits among items; they hold no stock."""
-    return {row[0] for row in conn.execute(SQL.kits_among, {"items": array(item_ids)})}
+def lock_stock(conn: Conn, item_ids: Iterable[int]) -> set[int]:
+    """Lock items as `lock_items` does; answers the kits among them, which hold no stock."""
+    items = {"items": array(item_ids)}
+    conn.execute(SQL.lock_items, items)
+    return {row[0] for row in conn.execute(SQL.kits_among, items)}
 
 
 def location_ids(conn: Conn) -> dict[str, int]:
