@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from bench.cases import engine, floors, growth, http, imports, snapshots
+from bench.cases import engine, floors, growth, http, imports, inbox, snapshots
 from bench.model import Case
 
 CASES: tuple[Case, ...] = (
@@ -12,6 +12,7 @@ CASES: tuple[Case, ...] = (
     *http.CASES,
     floors.COPY,
     *imports.CASES,
+    *inbox.CASES,
     *snapshots.CASES,
     *growth.CASES,
 )

@@ -257,6 +257,7 @@ async def _keep_conflicts(
 ) -> None:
     """Keep contents that contradict an earlier message of their id, and tell an owner."""
     other = Batch([batch.unique[place] for place in places], by_content=True)
+    other.times = [batch.times[place] for place in places]
     conflict = {
         "status": "rejected",
         "reason_code": "content_conflict",

@@ -21,13 +21,17 @@ CROSS JOIN LATERAL (
 ) AS w
 WHERE CASE w.kind
     WHEN 'sku' THEN EXISTS (SELECT FROM item WHERE sku = w.name)
-    WHEN 'location' THEN EXISTS (SELECT FROM location WHERE code = w.name)
+    WHEN 'location' THEN EXISTS (
+        SELECT FROM location WHERE code = w.name OR 'gln:' || gln = w.name)
     WHEN 'order' THEN EXISTS (SELECT FROM reservation WHERE reference = w.name)
     WHEN 'alias' THEN EXISTS (
         SELECT FROM generate_series(1, length(w.name)) AS colon
         JOIN item_alias a ON a.namespace = left(w.name, colon - 1)
             AND a.alias = substr(w.name, colon + 1)
-        WHERE substr(w.name, colon, 1) = ':')
+        WHERE substr(w.name, colon, 1) = ':'
+    ) OR EXISTS (
+        SELECT FROM item
+        WHERE starts_with(w.name, 'gtin:') AND gtin IS NOT NULL AND lpad(gtin, 14, '0') = substr(w.name, 6))
     WHEN 'contract' THEN EXISTS (
         SELECT FROM message_contract c
         WHERE c.name || '.v' || c.version = w.name AND c.status IN ('active', 'deprecated')

@@ -92,7 +92,7 @@ async def _movements(conn: Conn, message: Message, bodies: list[Any]) -> list[Do
         "message_id": str(message.message_id),
     }
     rows = await (await conn.execute(SQL.movements_of, values)).fetchall()
-    return [_movement(*row) for row in rows]
+    return [{**_movement(*row), "message_id": str(message.message_id)} for row in rows]
 
 
 def _movement(
