@@ -70,14 +70,15 @@ class Pool:
 def source(
     demands: Sequence[Demand], new_pool: Callable[[], Pool], *, fewest_splits: bool
 ) -> list[Take]:
-    """Takes for as much of every demand as can be had; kits first, they are harder to fill."""
-    ordered = sorted(demands, key=_is_plain) if len(demands) > 1 else demands
+    """Takes for as much of every demand as can be had; those that are harder to fill first."""
+    ordered = sorted(demands, key=_freedom) if len(demands) > 1 else demands
     chosen = _fewest(ordered, new_pool) if fewest_splits else None
     return _walk(ordered, new_pool(), chosen)
 
 
-def _is_plain(demand: Demand) -> bool:
-    return len(demand.parts) == 1
+def _freedom(demand: Demand) -> tuple[bool, int]:
+    """Kits come before plain items, and what is bound to few locations before what is not."""
+    return len(demand.parts) == 1, len(demand.locations)
 
 
 def _walk(demands: Sequence[Demand], pool: Pool, chosen: tuple[int, ...] | None) -> list[Take]:
