@@ -17,7 +17,7 @@ async def test_late_facts_from_before_an_import_are_inside_it(dsn):
     await engine.start()
     for body in (PutLocation("W1"), PutLocation("W2"), PutItem("A")):
         await engine.submit(Command(body))
-    figures = {AVAILABLE: [7, None], QUARANTINED: [2, 1]}
+    figures: dict[int, list[int | None]] = {AVAILABLE: [7, None], QUARANTINED: [2, 1]}
     with psycopg.connect(dsn) as conn:
         book_counts(conn, Counts([1, 1], [1, 2], [1, 2], [None, None], figures), Source("1", "c"))
     yesterday = datetime.now(UTC) - timedelta(days=1)
