@@ -14,16 +14,33 @@ from stockbridge.store.sql import load
 SQL = load(__package__)
 DRY_RUN: Final = "dry run: nothing was changed"
 PAGE_ROWS: Final = 5_000
+GRACE_SECONDS: Final = 5
+"""Most time between opening a job and beginning it."""
 
 
 def open_job(
     conn: Connection[Any], kind: str, *, dry_run: bool, actor: str, correlation_id: str
 ) -> int:
-    """A new job's id; raises ImportRefused for a kind that does not exist."""
+    """A new job's id; raises ImportRefused for a kind that does not exist.
+
+    Whoever opens a job also closes those whose process died.
+    """
     columns_of(kind)
+    fail_dead_jobs(conn)
     detail = DRY_RUN if dry_run else ""
     values = {"kind": kind, "actor": actor, "correlation_id": correlation_id, "detail": detail}
     return int(conn.execute(SQL.add_job, values).fetchall()[0][0])
+
+
+def hold_job(conn: Connection[Any], job_id: int) -> None:
+    """Tell everybody, as long as the connection lasts, that the job is being worked on."""
+    conn.execute(SQL.hold_job, {"job_id": job_id})
+
+
+def fail_dead_jobs(conn: Connection[Any]) -> list[int]:
+    """Close the jobs whose process died, as failed with the reason; answers their ids."""
+    values = {"grace_seconds": GRACE_SECONDS}
+    return [row[0] for row in conn.execute(SQL.fail_dead_jobs, values)]
 
 
 def count_rows(conn: Connection[Any], job_id: int, good: int, bad: int) -> None:

@@ -21,6 +21,8 @@ from stockbridge.ingress.import_columns import COLUMNS, ImportRefused, columns_o
 from stockbridge.ingress.import_jobs import (
     DRY_RUN,
     end_job,
+    fail_dead_jobs,
+    hold_job,
     job_errors_page,
     job_read,
     open_job,
@@ -32,8 +34,8 @@ from stockbridge.ingress.import_reader import Chunk, read_chunks
 from stockbridge.ingress.import_stock import StockMerge
 from stockbridge.kernel.errors import Misconfigured
 
-__all__ = ["KINDS", "ImportRefused", "ImportReport", "import_file", "job_errors_page", "job_read",
-           "start_job"]  # fmt: skip
+__all__ = ["KINDS", "ImportRefused", "ImportReport", "close_dead_jobs", "import_file",
+           "job_errors_page", "job_read", "start_job"]  # fmt: skip
 
 KINDS: Final = tuple(COLUMNS)
 STOCK_MERGERS: Final = 2
@@ -113,18 +115,21 @@ async def import_file(
             dsn, kind, dry_run=dry_run, actor=actor, correlation_id=correlation_id
         )
     job = Job(dsn, job_id, dry_run)
+    detail = DRY_RUN if dry_run else ""
     began = perf_counter()
     try:
-        if kind == "orders":
-            await import_orders(job, upload.chunks(), submit, actor, correlation_id)
-        else:
-            await asyncio.to_thread(_merge, job, upload, Context(actor, correlation_id, _now()))
+        with await asyncio.to_thread(_held, job):
+            if kind == "orders":
+                await import_orders(job, upload.chunks(), submit, actor, correlation_id)
+            else:
+                context = Context(actor, correlation_id, datetime.now(UTC))
+                await asyncio.to_thread(_merge, job, upload, context)
+            good, bad = await asyncio.to_thread(_end, job, "done", detail, rejects_path)
     except BaseException as error:
         # The cause is what the caller must see, also when the job cannot be closed any more.
         with suppress(Misconfigured, psycopg.Error):
             await asyncio.to_thread(_end, job, "failed", str(error) or type(error).__name__, None)
         raise
-    good, bad = await asyncio.to_thread(_end, job, "done", DRY_RUN if dry_run else "", rejects_path)
     return ImportReport(job_id, good, bad, perf_counter() - began, rejects_path if bad else None)
 
 
@@ -138,8 +143,21 @@ async def start_job(dsn: str, kind: str, *, dry_run: bool, actor: str, correlati
     return await asyncio.to_thread(start)
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
+def _held(job: Job) -> Connection[Any]:
+    """A connection that shows that the job lives, until it is closed."""
+    conn = job.connect()
+    hold_job(conn, job.job_id)
+    return conn
+
+
+async def close_dead_jobs(dsn: str) -> list[int]:
+    """Mark the imports whose process died as failed, for the start of a server; their ids."""
+
+    def close() -> list[int]:
+        with connect(dsn) as conn:
+            return fail_dead_jobs(conn)
+
+    return await asyncio.to_thread(close)
 
 
 def _upload(

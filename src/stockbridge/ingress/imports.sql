@@ -6,6 +6,23 @@ INSERT INTO import_job (kind, actor, correlation_id, detail)
 VALUES (%(kind)s::text, %(actor)s::text, %(correlation_id)s::text, %(detail)s::text)
 RETURNING job_id;
 
+-- name: hold_job
+-- Shows, while this session lives, that somebody works on the job.
+SELECT pg_advisory_lock(hashtextextended('stockbridge import', %(job_id)s::bigint));
+
+-- name: fail_dead_jobs
+-- Closes the running jobs nobody holds; one that was opened just now may still be on its way.
+WITH running AS MATERIALIZED (
+    SELECT job_id FROM import_job
+    WHERE state = 'running' AND started_at < now() - %(grace_seconds)s::bigint * interval '1 second'
+)
+UPDATE import_job j SET state = 'failed', ended_at = now(),
+    detail = 'the importing process died; the rows counted here are in: import the file again'
+FROM running r
+WHERE j.job_id = r.job_id AND j.state = 'running'
+AND pg_try_advisory_xact_lock(hashtextextended('stockbridge import', r.job_id))
+RETURNING j.job_id;
+
 -- name: count_job
 -- Adds a chunk's rows to the job.
 UPDATE import_job SET rows_good = rows_good + %(good)s::bigint, rows_bad = rows_bad + %(bad)s::bigint
