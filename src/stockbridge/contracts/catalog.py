@@ -8,8 +8,8 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from stockbridge.contracts import epcis, rows
 from stockbridge.contracts import mapping as mapped
-from stockbridge.contracts import rows
 from stockbridge.contracts.base import Shape
 from stockbridge.contracts.events.decoding import (
     Undecodable,
@@ -71,6 +71,8 @@ class Catalog:
         """The command bodies that a message asks for, in its order. Never raises."""
         if contract.startswith(mapped.PREFIX):
             return self._read_mapped(contract, content_type, body)
+        if contract == epcis.CONTRACT:
+            return epcis.decode(body)
         if rows.takes(contract, content_type):
             data = rows.data_of(content_type, body)
             return data if isinstance(data, Undecodable) else self._read(contract, data)

@@ -7,6 +7,7 @@ from msgspec import Meta
 from stockbridge.contracts.base import Code, Moment, NotNegative, Positive, Shape, Sku, Text, Uom
 
 Percent = Annotated[int, Meta(ge=0, le=100)]
+Gln = Annotated[str, Meta(pattern=r"^\d{13}$", description="Global Location Number")]
 Cost = Annotated[str, Meta(pattern=r"^\d{1,12}(\.\d{1,6})?$", description="Exact decimal text")]
 
 
@@ -57,6 +58,7 @@ class PutLocation(Shape, frozen=True):
     authority: Code | None = None
     time_zone: Annotated[str, Meta(max_length=64)] = "UTC"
     feed_silence_seconds: Positive | None = None
+    gln: Gln | None = None
 
 
 class PutChannel(Shape, frozen=True):

@@ -30,7 +30,10 @@ SELECT k.key_id, k.name, k.secret_hash, k.scopes, k.channel, k.system, k.request
            SELECT c.code FROM channel c
            WHERE c.code = k.channel OR (k.channel IS NULL AND c.system = k.system)
        ),
-       ARRAY(SELECT l.code FROM location l WHERE l.authority = k.system)
+       ARRAY(
+           SELECT unnest(ARRAY[l.code, 'gln:' || l.gln]) FROM location l
+           WHERE l.authority = k.system
+       )
 FROM api_key k
 WHERE k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > %(now)s::timestamptz);
 

@@ -164,6 +164,7 @@ class Location(Stamped):
     authority: str | None
     time_zone: str
     feed_silence_seconds: int | None
+    gln: str | None
 
 
 class Channel(Stamped):

@@ -66,10 +66,11 @@ def foreign(key: ApiKey, bodies: Iterable[Any]) -> Refusal | None:
     if key.locations is None:
         return None
     for body in bodies:
-        if isinstance(body, ReportTransfer):
-            code = body.from_location if body.stage == "shipped" else body.to_location
+        fact = getattr(body, "fact", body)
+        if isinstance(fact, ReportTransfer):
+            code = fact.from_location if fact.stage == "shipped" else fact.to_location
         else:
-            code = body.location
+            code = fact.location
         if code not in key.locations:
             bound = f"system {key.system}" if key.system else f"channel {key.channel}"
             detail = f"key {key.key_id} is bound to {bound}, which is not the authority of {code}"

@@ -21,7 +21,7 @@ LIMIT %(limit)s::bigint;
 SELECT code,
        json_build_object(
            'code', code, 'name', name, 'kind', kind, 'authority', authority,
-           'time_zone', time_zone, 'feed_silence_seconds', feed_silence_seconds,
+           'time_zone', time_zone, 'feed_silence_seconds', feed_silence_seconds, 'gln', gln,
            'updated_at', updated_at, 'correlation_id', correlation_id)::text
 FROM location
 WHERE (%(after)s::text IS NULL OR code > %(after)s::text)

@@ -3,6 +3,7 @@
 from stockbridge.ingress import (
     availability,
     contracts,
+    epcis,
     events,
     facts,
     masters,
@@ -22,6 +23,7 @@ ROUTES: tuple[Route, ...] = (
     *reservations.ROUTES,
     *facts.ROUTES,
     *events.ROUTES,
+    *epcis.ROUTES,
     *streams.ROUTES,
     *webhooks.ROUTES,
     *snapshots.ROUTES,

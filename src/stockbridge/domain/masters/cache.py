@@ -22,6 +22,8 @@ from stockbridge.domain.masters.model import (
 from stockbridge.store.sql import load
 
 SQL = load(__package__)
+GLN_PREFIX = "gln:"
+"""Before a GLN that stands for a location's code."""
 ITEMS_MAX = 500_000
 """Most items kept; beyond it they are forgotten and fetched again as they are asked for."""
 
@@ -44,6 +46,9 @@ class Masters(Catalog):
         systems = [System(*row) for row in await _rows(conn, SQL.all_systems)]
         self.has_fences = bool((await _rows(conn, SQL.any_fences))[0][0])
         self.locations = {location.code: location for location in locations}
+        for location in locations:
+            if location.gln is not None:
+                self.locations.setdefault(GLN_PREFIX + location.gln, location)
         self.locations_by_id = {location.location_id: location for location in locations}
         self.channels = {channel.code: channel for channel in channels}
         self.channels_by_id = {channel.channel_id: channel for channel in channels}

@@ -142,6 +142,10 @@ async def put_location(conn: Conn, body: PutLocation, context: Context) -> Answe
         return Refusal("unknown_time_zone", detail, errors=[error])
     if refused := await _unknown_system(conn, body.authority, "authority", subject):
         return refused
+    if body.gln and (other := await _one(conn, SQL.gln_owner, gln=body.gln, code=body.code)):
+        detail = f"{subject}: GLN {body.gln} is location {other['code']!r}'s; give each its own"
+        error = rules.row_error(0, "gln", "duplicate_gln", detail)
+        return Refusal("duplicate_gln", detail, errors=[error])
     values = msgspec.structs.asdict(body)
     made = await _all(conn, SQL.put_location, **values, **_stamps(context))
     return await _answer(conn, SQL.location_document, made[0]["made"], code=body.code)

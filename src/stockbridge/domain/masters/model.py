@@ -75,6 +75,7 @@ class Location:
     time_zone: str = "UTC"
     feed_silence_seconds: int | None = None
     name: str = ""
+    gln: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

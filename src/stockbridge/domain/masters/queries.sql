@@ -15,7 +15,7 @@ SELECT epoch, pg_notify('stockbridge_masters', epoch::text) FROM bumped;
 
 -- name: all_locations
 -- Every location.
-SELECT location_id, code, kind, authority, time_zone, feed_silence_seconds, name
+SELECT location_id, code, kind, authority, time_zone, feed_silence_seconds, name, gln
 FROM location ORDER BY location_id;
 
 -- name: all_channels
@@ -55,6 +55,11 @@ WITH wanted AS (
     FROM unnest(%(namespaces)s::text[], %(aliases)s::text[]) AS w (namespace, alias)
     JOIN item_alias a USING (namespace, alias)
     UNION
+    SELECT i.item_id
+    FROM unnest(%(namespaces)s::text[], %(aliases)s::text[]) AS w (namespace, alias)
+    JOIN item i ON lpad(i.gtin, 14, '0') = w.alias
+    WHERE w.namespace = 'gtin' AND i.gtin IS NOT NULL
+    UNION
     SELECT unnest(%(item_ids)s::bigint[])
 ), needed AS (
     SELECT item_id FROM wanted
@@ -74,10 +79,15 @@ SELECT i.item_id, i.sku, i.base_uom, i.status, i.tracking, i.standard_cost::text
 FROM needed JOIN item i USING (item_id);
 
 -- name: fetch_aliases
--- The items that systems' names stand for.
-SELECT a.namespace, a.alias, a.item_id
+-- The items that systems' names stand for; an item's own GTIN where no alias says otherwise.
+SELECT w.namespace, w.alias, coalesce(a.item_id, i.item_id)
 FROM unnest(%(namespaces)s::text[], %(aliases)s::text[]) AS w (namespace, alias)
-JOIN item_alias a USING (namespace, alias);
+LEFT JOIN item_alias a USING (namespace, alias)
+LEFT JOIN LATERAL (
+    SELECT min(item_id) AS item_id FROM item
+    WHERE w.namespace = 'gtin' AND gtin IS NOT NULL AND lpad(gtin, 14, '0') = w.alias
+) AS i ON true
+WHERE a.item_id IS NOT NULL OR i.item_id IS NOT NULL;
 
 -- name: find_item
 -- One item by SKU.
@@ -197,22 +207,27 @@ SELECT lifecycle FROM system WHERE code = %(code)s::text;
 -- name: put_location
 -- Makes or replaces a location; `made` tells which.
 INSERT INTO location (
-    code, name, kind, authority, time_zone, feed_silence_seconds, updated_at, correlation_id
+    code, name, kind, authority, time_zone, feed_silence_seconds, gln, updated_at, correlation_id
 ) VALUES (
     %(code)s::text, %(name)s::text, %(kind)s::text, %(authority)s::text, %(time_zone)s::text,
-    %(feed_silence_seconds)s::bigint, %(now)s::timestamptz, %(correlation_id)s::text
+    %(feed_silence_seconds)s::bigint, %(gln)s::text, %(now)s::timestamptz, %(correlation_id)s::text
 )
 ON CONFLICT (code) DO UPDATE SET
     name = excluded.name, kind = excluded.kind, authority = excluded.authority,
     time_zone = excluded.time_zone, feed_silence_seconds = excluded.feed_silence_seconds,
+    gln = excluded.gln,
     updated_at = excluded.updated_at, correlation_id = excluded.correlation_id
 RETURNING xmax = 0 AS made;
+
+-- name: gln_owner
+-- The other location that has the GLN.
+SELECT code FROM location WHERE gln = %(gln)s::text AND code <> %(code)s::text;
 
 -- name: location_document
 -- A location as the API shows it.
 SELECT json_build_object(
     'code', code, 'name', name, 'kind', kind, 'authority', authority, 'time_zone', time_zone,
-    'feed_silence_seconds', feed_silence_seconds, 'updated_at', updated_at,
+    'feed_silence_seconds', feed_silence_seconds, 'gln', gln, 'updated_at', updated_at,
     'correlation_id', correlation_id
 ) AS document
 FROM location WHERE code = %(code)s::text;
