@@ -169,17 +169,27 @@ class Applier:
         try:
             while self._lanes.get(lane):
                 messages = sorted(self._lanes.pop(lane), key=lambda m: m.sequence or 0)
-                first_gap = await self._first_gap(lane)
-                for message in messages:
-                    flow, now = self.flow_of(*lane), datetime.now(UTC)
-                    blocked = rules.blocked_by(message, flow, first_gap, now)
-                    if blocked is None:
-                        await self._apply(message)
-                    else:
-                        self._settler.put(message, blocked)
+                await self._apply_in_order(lane, messages)
         finally:
-            self._lanes.pop(lane, None)
             self._lane_tasks.pop(lane, None)
+
+    async def _apply_in_order(self, lane: Lane, messages: list[Message]) -> None:
+        left = deque(messages)
+        try:
+            first_gap = await self._first_gap(lane)
+            while left and not self._stopping:
+                message = left.popleft()
+                blocked = rules.blocked_by(
+                    message, self.flow_of(*lane), first_gap, datetime.now(UTC)
+                )
+                if blocked is None:
+                    await self._apply(message)
+                else:
+                    self._settler.put(message, blocked)
+        except (psycopg.Error, Misconfigured, OSError) as error:
+            log.warning("applier: strict flow interrupted", lane=lane, cause=str(error))
+        for message in left:
+            self._settled(message)
 
     async def _first_gap(self, lane: Lane) -> int | None:
         values = {"system": lane[0], "flow": lane[1]}
