@@ -16,6 +16,15 @@ STORIES = {
         A@W1                                    | available=20
         exceptions |
     """,
+    "two reports that agree but for the time, a count between": """
+        count    C1 W1 A:6 at=12:00             | 201 booked
+        receive  PO1 W1 A:4 at=14:00            | 201 booked
+        A@W1                                    | available=10
+        receive  PO1 W1 A:4 at=10:00            | 200 duplicate
+        A@W1                                    | available=6
+        receive  PO1 W1 A:4 at=13:00            | 200 duplicate
+        A@W1                                    | available=6
+    """,
     "two reports that disagree": """
         receive  PO1 W1 A:10                    | 201 booked
         receive  PO1 W1 A:9                     | 201 corrected
@@ -124,6 +133,12 @@ STORIES = {
         ship     S1 W1 A:3 for=r1               | 201 booked
         A@W1                                    | available=2
         exceptions                              | unknown_reservation
+    """,
+    "what a building has bound no longer expires": """
+        receive  PO1 W1 A:5                     | 201 booked
+        reserve  r1 web A:5                     | 201 held W1:5
+        ship     S1 W1 A:2 for=r1               | 201 booked
+        confirm  r1                             | 200 same confirmed W1:3
     """,
     "shipped in parts, the promise named once": """
         receive  PO1 W1 A:5                     | 201 booked

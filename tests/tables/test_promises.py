@@ -228,7 +228,8 @@ STORIES = {
         receive  PO1 W1 A:2 B:4                 | 201 booked booked
         reserve  r1 web KIT:2                   | 201 held W1:2
         ship     S1 W1 B:3 for=r1               | 201 booked
-        change   r1 1:0                         | 200 released -
+        change   r1 1:0                         | 409 reservation_confirmed
+        release  r1                             | 200 released -
         A@W1                                    | available=2
         B@W1                                    | available=1
     """,

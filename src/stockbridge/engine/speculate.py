@@ -57,7 +57,7 @@ async def run_ahead(
     await masters.fetch(conn, needs.skus)
     for request in requests:
         HANDLERS[ReserveStock].rows(request.command.body, masters, needs)
-    if needs.fences:
+    if needs.fences or not _all_shared(masters, requests):
         return None
     places = [(item, place) for item in needs.item_ids for place in needs.locations]
     await recent.calm()
@@ -77,6 +77,16 @@ async def run_ahead(
         raise
     finally:
         turn.set_result(None)
+
+
+def _all_shared(masters: Masters, requests: list[Request]) -> bool:
+    """Whether no channel's share depends on rows that a batch reads without writing them."""
+    channels = [masters.channels.get(code) for code in {r.command.body.channel for r in requests}]
+    return all(
+        channel is None
+        or (not channel.item_policies and all(p.kind == "shared" for p in channel.policies))
+        for channel in channels
+    )
 
 
 async def _read_missing(conn: Conn, recent: Recent, places: list[Place]) -> None:

@@ -176,7 +176,7 @@ def _book_line(spec: FactSpec, posting: Posting, fact: FactLine) -> dict[str, An
     add = _add_total if is_total and spec.levels else _add_report
     outcome, after = add(spec, posting, fact, before)
     answer = {"line": line.name, "sku": line.item.sku, "quantity": line.units, "outcome": outcome}
-    if outcome in ("booked", "corrected"):
+    if outcome in ("booked", "corrected") or after is not before:
         for extra in book_changes(spec, posting, fact, before, after):
             answer.update(extra or {})
     return answer
@@ -189,8 +189,16 @@ def book_changes(
     if spec.levels is None:
         yield spec.book(posting, fact, (fact.line.units,))
         return
-    for at, change in changes(spec.levels, before, after):
-        yield spec.book(replace(posting, occurred_at=moment(at)), fact, change)
+    asked = fact.asked
+    lot, serials = getattr(asked, "lot", None), tuple(getattr(asked, "serials", ()))
+    whole = list(changes(spec.levels, before, after))
+    own = whole if lot is None else list(changes(spec.levels, of_lot(before, lot), of_lot(after, lot)))
+    for at, change in own:
+        of_lot_ = replace(posting, occurred_at=moment(at), lot=lot, serials=serials)
+        yield spec.book(of_lot_, fact, change)
+    if own != whole:
+        for at, change in beyond(whole, own):
+            yield spec.book(replace(posting, occurred_at=moment(at)), fact, change)
     posting.world.put_line(fact.line_key, after)
     if spec.settle is not None:
         yield spec.settle(posting, fact, before, after)
@@ -217,18 +225,20 @@ def _add_report(
     known = world.facts.get(fact.key)
     if known is not None and known.rank == WITHDRAWN and known.source == fresh.source:
         return "duplicate", before
+    at = microseconds(posting.occurred_at)
+    report = Report(spec.track(posting.body), at, fact.line.units)
     if known is not None and known.quantity == fresh.quantity:
-        if fresh.rank < known.rank:
-            # Confirmed by one who outranks the first: a third who outranks only him must lose.
-            world.put_fact(fact.key, fresh)
-        return "duplicate", before
+        if fresh.rank >= known.rank:
+            return "duplicate", before
+        # Confirmed by one who outranks the first: a third who outranks only him must lose, and
+        # the time is his.
+        world.put_fact(fact.key, fresh)
+        return "duplicate", with_report(before, fact.key, report) if spec.levels else before
     if known is not None:
         world.open_exceptions([conflict(fresh, known, posting.command.correlation_id)])
         if fresh.rank >= known.rank:
             return "conflict", before
     world.put_fact(fact.key, fresh)
-    at = microseconds(posting.occurred_at)
-    report = Report(spec.track(posting.body), at, fact.line.units)
     return ("corrected" if known else "booked"), with_report(before, fact.key, report)
 
 
@@ -242,5 +252,10 @@ def fact_of(spec: FactSpec, posting: Posting, fact: FactLine) -> Fact:
         quantity=units,
         source=source,
         document_number=posting.document_number,
-        rank=rank(posting.places[0].authority, source, posting.body.sequence, units),
+        rank=rank(
+            posting.places[0].authority,
+            source,
+            posting.body.sequence,
+            (units, microseconds(posting.occurred_at)),
+        ),
     )

@@ -16,18 +16,38 @@ Level = tuple[int, ...]
 Levels = Callable[[Reports, int | None], Level]
 """The level that reports up to a moment (microseconds; None: all) say was reached."""
 
+Changes = list[tuple[int, Level]]
+"""(moment, change of the level), in time order."""
+
 
 def units_of(reports: Reports, track: int = 0, until: int | None = None) -> int:
-    """Units of the track that had moved by `until`."""
+    """Units of the track that had moved by `until`: of all lots, and of those without one."""
     singles, total = 0, None
+    lots: dict[str, list[int]] = {}
     for report in reports.values():
         if report.track != track or (until is not None and report.at > until):
             continue
-        if report.is_total:
+        if report.lot is not None:
+            _add(lots.setdefault(report.lot, [0, 0]), report)
+        elif report.is_total:
             total = max(report.units, total or 0)
         else:
             singles += report.units
+    if lots:
+        singles += sum(map(max, lots.values()))
     return singles if total is None else max(singles, total)
+
+
+def _add(lot: list[int], report: Report) -> None:
+    """Take the report into a lot's sum of single reports and its largest running total."""
+    lot[report.is_total] = (
+        max(lot[1], report.units) if report.is_total else lot[0] + report.units
+    )
+
+
+def of_lot(reports: Reports, lot: str) -> Reports:
+    """What is reported of one lot."""
+    return {key: report for key, report in reports.items() if report.lot == lot}
 
 
 def plain(reports: Reports, until: int | None) -> Level:
@@ -49,6 +69,15 @@ def changes(levels: Levels, before: Reports, after: Reports) -> Iterator[tuple[i
         done = difference
 
 
+def beyond(whole: Changes, part: Changes) -> Iterator[tuple[int, Level]]:
+    """What the whole changes beyond its part, by moment."""
+    left = dict(whole)
+    for at, change in part:
+        known = left.get(at, (0,) * len(change))
+        left[at] = tuple(a - b for a, b in zip(known, change, strict=True))
+    return ((at, change) for at, change in sorted(left.items()) if any(change))
+
+
 def says_nothing_new(reports: Reports, key: str, report: Report) -> bool:
     """Whether a running total is known already, or is below one that was reached before it."""
     known = reports.get(key)
@@ -56,7 +85,7 @@ def says_nothing_new(reports: Reports, key: str, report: Report) -> bool:
         return known.at <= report.at
     return any(
         other.is_total
-        and other.track == report.track
+        and (other.track, other.lot) == (report.track, report.lot)
         and other.units >= report.units
         and other.at <= report.at
         for other in reports.values()

@@ -14,7 +14,10 @@ from stockbridge.domain.world.world import World
 
 @dataclass(slots=True)
 class Posting:
-    """A fact's document on its way into the ledger; `places` are its locations, first reporting."""
+    """A fact's document on its way into the ledger; `places` are its locations, first reporting.
+
+    `lot` and `serials` are of what is being moved.
+    """
 
     world: World
     command: Command
@@ -22,6 +25,8 @@ class Posting:
     document_number: str
     places: list[Location]
     occurred_at: datetime
+    lot: str | None = None
+    serials: tuple[str, ...] = ()
 
     @property
     def body(self) -> Any:
@@ -44,7 +49,6 @@ class Posting:
         reason: str | None = None,
     ) -> Movement:
         """A ledger entry of this document."""
-        asked = self.body.lines[line.row]
         return Movement(
             kind=kind,
             item_id=line.item.item_id,
@@ -60,8 +64,8 @@ class Posting:
             reason=reason,
             unit_cost=line.item.standard_cost,
             message_id=self.command.message_id,
-            lot=getattr(asked, "lot", None),
-            serials=tuple(getattr(asked, "serials", ())),
+            lot=self.lot,
+            serials=self.serials,
         )
 
     def move(

@@ -63,15 +63,16 @@ def book_count(world: World, movement_like: Movement, account: int, counted: int
     return difference
 
 
-def rank(authority: str | None, source: str, sequence: int | None, quantity: int) -> str:
+def rank(authority: str | None, source: str, sequence: int | None, said: tuple[int, int]) -> str:
     """Which of two reports of one fact stands: the lower, whatever the order they came in.
 
     The location's authority before others, then the source's newer number, then the source's
-    code, then the smaller quantity.
+    code, then the smaller quantity, then the earlier time: `said` is (units, microseconds).
     """
     newest = SEQUENCE_MAX - (sequence if sequence is not None else -1)
     outsider = 0 if authority is not None and source == authority else 1
-    return f"{outsider}|{newest:020d}|{source}|{quantity + QUANTITY_MAX:014d}"
+    quantity, at = said
+    return f"{outsider}|{newest:020d}|{source}|{quantity + QUANTITY_MAX:014d}|{at:018d}"
 
 
 def conflict(fact: Fact, known: Fact, correlation_id: str) -> ExceptionCase:
@@ -115,7 +116,10 @@ def check_balance(world: World, item_id: int, location_id: int, correlation_id: 
 def correct(
     world: World, like: Movement, account: int, difference: int, counted_at: datetime
 ) -> None:
-    """Book the difference between a state and its count, as of the count; none moves nothing."""
+    """Book the difference between a state and its count, as of the count; none moves nothing.
+
+    Counts name no lots, so they correct none.
+    """
     if difference == 0:
         return
     world.post(
@@ -125,6 +129,8 @@ def correct(
             to_account=account if difference > 0 else ADJUSTMENT,
             quantity=abs(difference),
             occurred_at=counted_at,
+            lot=None,
+            serials=(),
         )
     )
 

@@ -118,7 +118,8 @@ def keep_promises(
 ) -> int:
     """Use up the reservation's holds of the item: here first, then elsewhere, then backorders.
 
-    Returns the units that no hold covered. The last unit ends the reservation as fulfilled.
+    Returns the units that no hold covered. What a building has bound no longer expires; the last
+    unit ends the reservation as fulfilled.
     """
     item_id, location_id = place
     holds = [hold for hold in world.holds_of(reservation_id) if hold.item_id == item_id]
@@ -130,6 +131,9 @@ def keep_promises(
             use_up(world, hold, used, correlation_id)
             left -= used
     reservation = world.reservations.get(reservation_id)
+    if reservation is not None and reservation.state == "held" and left < units:
+        reservation.state, reservation.expires_at = "confirmed", None
+        world.put_reservation(reservation)
     if reservation is not None and reservation.is_open and not world.holds.get(reservation_id):
         reservation.state = "fulfilled"
         reservation.expires_at = None

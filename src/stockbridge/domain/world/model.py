@@ -233,13 +233,14 @@ class Fact(NamedTuple):
 class Report(NamedTuple):
     """One report of a document line: `units` of a stage (`track`) at `at`, microseconds since 1970.
 
-    A running total says how many there were in all by then.
+    A running total says how many there were in all by then: of its lot, where it names one.
     """
 
     track: int
     at: int
     units: int
     is_total: bool = False
+    lot: str | None = None
 
 
 Reports = dict[str, Report]

@@ -97,8 +97,6 @@ class World:
         self.balances_changed[item_id, location_id] = balance
         if movement.lot is not None:
             self._move_lot(movement, movement.lot)
-        for serial in movement.serials:
-            self._move_serial(movement, serial)
 
     def _move_lot(self, movement: Movement, lot: str) -> None:
         key = (movement.item_id, movement.location_id, lot)
@@ -108,10 +106,12 @@ class World:
         if movement.to_account <= BACKORDERED:
             change[movement.to_account] += movement.quantity
 
-    def _move_serial(self, movement: Movement, serial: str) -> None:
-        """The newest by the source's clock stands; at one moment the later account."""
-        key = (movement.item_id, serial)
-        place = Serial(movement.location_id, movement.to_account, movement.occurred_at)
+    def see_serial(self, item_id: int, serial: str, place: Serial) -> None:
+        """A report names a unit: the newest by the source's clock stands, then the later account.
+
+        Seen is seen, whether or not the report moved anything: places depend on no order.
+        """
+        key = (item_id, serial)
         known = self.serials_changed.get(key)
         if known is None or place[::-1] > known[::-1]:
             self.serials_changed[key] = place
@@ -133,6 +133,9 @@ class World:
 
     def put_reservation(self, reservation: Reservation) -> None:
         """Keep a new or changed reservation."""
+        known = self.references.setdefault(reservation.reference, [])
+        if reservation.reservation_id not in known:
+            known.append(reservation.reservation_id)
         self.reservations[reservation.reservation_id] = reservation
         self.reservations_changed[reservation.reservation_id] = reservation
 
