@@ -28,6 +28,7 @@ from stockbridge.ingress.call import Answer, Call, Hub, Route
 from stockbridge.ingress.metrics import RequestMetrics
 from stockbridge.ingress.operations import READ
 from stockbridge.ingress.platform import readiness
+from stockbridge.ingress.polling import Poller
 from stockbridge.ingress.server import HttpServer, listen
 from stockbridge.ingress.sweeper import sweep_forever
 from stockbridge.ingress.systems import KnownSystems
@@ -63,6 +64,7 @@ class App:
     contracts: LiveCatalog
     inbox: Inbox
     applier: Applier
+    poller: Poller
     api: Api
     hub: Hub
     server: HttpServer | None = None
@@ -75,8 +77,8 @@ class App:
         await self.engine.start()
         if self.role != "api":
             await self.applier.start()
+        await self.inbox.start()
         if sock is not None:
-            await self.inbox.start()
             await self.keyring.start()
             await self.view.start()
             self.server = HttpServer(self.api, sock, self.hub.closing)
@@ -84,6 +86,7 @@ class App:
         if self.role != "api":
             self._run(sweep_forever(self.engine, self.pool), "sweeper")
             self._run(seal_forever(self.pool), "sealer")
+            self._run(self.poller.run_forever(), "poller")
             self._run(_partitions_daily(self.dsn), "partitions")
 
     def _run(self, work: Coroutine[Any, Any, None], name: str) -> None:
@@ -140,6 +143,8 @@ async def build(settings: Settings, role: Role = "all", dsn: str | None = None) 
     # A node that only serves leaves what it takes to the others at once.
     grace_seconds = 0 if role == "api" else GRACE_SECONDS
     inbox = Inbox(dsn, on_accepted=applier.offer, grace_seconds=grace_seconds)
+    box = SecretBox(settings.secret_key)
+    poller = Poller(pool, inbox, contracts, box)
     hub = Hub(
         engine,
         view,
@@ -147,7 +152,7 @@ async def build(settings: Settings, role: Role = "all", dsn: str | None = None) 
         contracts,
         inbox,
         KnownSystems(pool),
-        WebhookGate(pool, SecretBox(settings.secret_key), registry),
+        WebhookGate(pool, box, registry),
         pool,
         dsn,
         settings.data_dir,
@@ -158,7 +163,19 @@ async def build(settings: Settings, role: Role = "all", dsn: str | None = None) 
     _inbox_gauges(registry, inbox, applier)
     api = Api(hub, (*ROUTES, *_pages(Overview(pool))), RequestMetrics(registry))
     return App(
-        settings, role, dsn, pool, engine, view, keyring, contracts, inbox, applier, api, hub
+        settings,
+        role,
+        dsn,
+        pool,
+        engine,
+        view,
+        keyring,
+        contracts,
+        inbox,
+        applier,
+        poller,
+        api,
+        hub,
     )
 
 

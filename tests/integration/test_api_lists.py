@@ -79,7 +79,7 @@ async def test_masters_read_back_as_they_were_put(api):
     versions = await walk(api, "/v1/policies?channel=shop", 1)
     assert [(row["sku"], row["version"]) for row in versions] == [
         ("PART", 2), ("PART", 1), (None, 2), (None, 1)]  # fmt: skip
-    for name, count in (("systems", 1), ("locations", 2), ("channels", 2), ("reason-codes", 7)):
+    for name, count in (("systems", 1), ("locations", 2), ("channels", 2), ("reason-codes", 8)):
         assert len(await walk(api, f"/v1/{name}", 1)) == count
 
 

@@ -19,7 +19,9 @@ OTHER = "https://id.gs1.org/414/4012345000023"
 PO = {"type": "po", "bizTransaction": "urn:epcglobal:cbv:bt:4012345000016:PO1"}
 
 
-def event(number: int, step: str | None = "receiving", quantity: Any = 10, **more: Any) -> dict[str, Any]:
+def event(
+    number: int, step: str | None = "receiving", quantity: Any = 10, **more: Any
+) -> dict[str, Any]:
     base = {
         "type": "ObjectEvent",
         "eventID": f"urn:uuid:00000000-0000-4000-8000-{number:012d}",

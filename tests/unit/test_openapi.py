@@ -120,7 +120,8 @@ def test_requests_refuse_unknown_fields(contract):
     schemas = contract["components"]["schemas"]
     for method, path, operation in _operations(contract):
         for kind, content in operation.get("requestBody", {}).get("content", {}).items():
-            if kind == "application/json":
+            # A body of any form is a string here: its handler reads the bytes.
+            if kind == "application/json" and content["schema"] != {"type": "string"}:
                 schema = content["schema"]
                 schema = schemas[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
                 assert schema["additionalProperties"] is False, f"{method} {path}"
@@ -138,7 +139,7 @@ def test_only_reads_of_the_process_are_public(contract):
             *("/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"),
             *("/asyncapi.json", "/schemas/{name}/{file}"),
         )
-    }
+    } | {("POST", "/v1/webhooks/{system}")}  # Proved by its signature instead of a key.
 
 
 def test_scopes_are_known_and_keys_required_where_promised(contract):

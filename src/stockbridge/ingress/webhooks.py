@@ -21,6 +21,7 @@ from stockbridge.ingress.endpoint import BODY_BYTES_MAX as REQUEST_BYTES_MAX
 from stockbridge.ingress.events import DATA_TYPES, take_events
 from stockbridge.ingress.events_cloud import header_text
 from stockbridge.ingress.events_taking import MessagesTaken, checked, keep, told
+from stockbridge.ingress.polling import SECRET
 from stockbridge.ingress.webhooks_gate import NAME, SECRET_BYTES, secret_bytes
 from stockbridge.ingress.wire import read_body
 from stockbridge.kernel.errors import Misconfigured, Refusal, Retry
@@ -30,14 +31,17 @@ UNMATCHED: Final = "unmatched"
 _FORM: Final = "application/x-www-form-urlencoded"
 
 
-class PutWebhookSecret(Shape, frozen=True):
-    """A new secret, `whsec_` and base64; the one before counts for `keep_previous_seconds` more."""
+class PutSecret(Shape, frozen=True):
+    """A new secret; the one before it counts for `keep_previous_seconds` more.
 
-    secret: Annotated[str, Meta(min_length=32, max_length=128)]
+    For webhooks it is `whsec_` and base64, for polling whatever the partner gave.
+    """
+
+    secret: Annotated[str, Meta(min_length=1, max_length=4_000)]
     keep_previous_seconds: Annotated[int, Meta(ge=0, le=KEEP_SECONDS_MAX)] = 86_400
 
 
-class WebhookSecret(msgspec.Struct):
+class SecretKept(msgspec.Struct):
     """How many secrets of the system count now; none is ever shown."""
 
     system: str
@@ -92,30 +96,31 @@ async def _envelope(call: Call, system: str, body: bytes) -> Envelope | Refusal:
     return checked(call, envelope)
 
 
-async def put_webhook_secret(call: Call) -> Answer | Refusal:
-    """Replace the secret that the system signs with; the old one counts for a while more."""
-    body: PutWebhookSecret = call.body
-    system = call.path["code"]
-    if secret_bytes(body.secret) is None:
+async def put_secret(call: Call) -> Answer | Refusal:
+    """Replace a secret of a system; the old one counts for a while more."""
+    body: PutSecret = call.body
+    system, name = call.path["code"], call.path["name"]
+    if name not in (NAME, SECRET):
+        return Refusal("unknown_secret", f"secrets are {NAME} and {SECRET}", 404)
+    if name == NAME and secret_bytes(body.secret) is None:
         allowed = f"{SECRET_BYTES.start} to {SECRET_BYTES.stop - 1}"
         detail = f"secret: give whsec_ and {allowed} random bytes in base64"
         return Refusal("secret_invalid", detail)
     async with call.hub.pool.connection() as conn:
         active = await secrets.put(
-            conn, call.hub.webhooks.box, system, NAME, body.secret,
+            conn, call.hub.webhooks.box, system, name, body.secret,
             keep_seconds=body.keep_previous_seconds,
             actor=call.key.key_id, correlation_id=call.correlation_id,
         )  # fmt: skip
     if isinstance(active, Refusal):
         return active
     call.hub.webhooks.forget(system)
-    return answer_json(WebhookSecret(system, NAME, active))
+    return answer_json(SecretKept(system, name, active))
 
 
 ROUTES = (
     Route("POST", "/v1/webhooks/{system}", receive_webhook, "A partner's signed webhook", (),
           {202: MessagesTaken}, raw=(STRUCTURED, BATCH, _FORM, *DATA_TYPES)),
-    Route("PUT", "/v1/systems/{code}/secrets/webhook", put_webhook_secret,
-          "Set the secret a system signs webhooks with", ("admin",), {200: WebhookSecret},
-          body=PutWebhookSecret),
+    Route("PUT", "/v1/systems/{code}/secrets/{name}", put_secret,
+          "Set a secret shared with a system", ("admin",), {200: SecretKept}, body=PutSecret),
 )  # fmt: skip
