@@ -194,15 +194,12 @@ async def test_a_question_with_a_date(api):
         ("quantity=2", True, None),
         ("quantity=7", False, "2150-01-01"),
         ("quantity=7&by=2150-06-01T00:00:00Z", True, "2150-01-01"),
-        ("quantity=8&by=2150-06-01T00:00:00Z", False, "null"),
+        ("quantity=8&by=2150-06-01T00:00:00Z", False, "None"),
     ):
         for _ in range(50):
             answer = (await api.get(f"/v1/availability/A?channel=web&{query}")).json()
-            if answer["can_fulfil"] is can and str(answer["promisable_at"])[:10] >= (when or ""):
+            if answer["can_fulfil"] is can and str(answer["promisable_at"]).startswith(when or ""):
                 break
             await asyncio.sleep(0.05)
         assert answer["can_fulfil"] is can, (query, answer)
-        if when == "null":
-            assert answer["promisable_at"] is None
-        elif when:
-            assert answer["promisable_at"].startswith(when)
+        assert str(answer["promisable_at"]).startswith(when or ""), (query, answer)

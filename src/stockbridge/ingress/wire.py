@@ -8,6 +8,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from stockbridge.ingress.call import Answer, Call, Headers
+from stockbridge.ingress.protocol import WHOLE
 from stockbridge.kernel.errors import Refusal
 
 DRAIN_BYTES_MAX: Final = 32 * 1024 * 1024
@@ -28,6 +29,7 @@ PAGE: Final[Headers] = (
 )
 """On what a browser shows, as headers of the answer."""
 _TRANSPORT: Final = (b"strict-transport-security", b"max-age=31536000")
+_TOO_LARGE: Final = 413
 _REPLAYED: Final = (b"idempotency-replayed", b"true")
 
 
@@ -76,12 +78,21 @@ async def send_answer(
     answer: Answer, call: Call, scope: Scope, receive: Receive, send: Send
 ) -> None:
     """Send `answer` with the headers that every answer carries."""
+    whole = scope.get("extensions", {}).get(WHOLE)
+    if (
+        whole is not None
+        and answer.stream is None
+        and answer.status != _TOO_LARGE
+        and whole(answer.status, answer_bytes(answer, call))
+    ):
+        return
     headers = _headers(answer, call)
     if answer.stream is not None:
         await _send_stream(answer, headers, scope, receive, send)
         return
     headers.append((b"content-length", str(len(answer.body)).encode()))
-    if answer.status == 413:  # noqa: PLR2004 - the rest of the body may still be on its way
+    if answer.status == _TOO_LARGE:
+        # The rest of the body may still be on its way.
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})
@@ -89,11 +100,8 @@ async def send_answer(
 
 def answer_bytes(answer: Answer, call: Call) -> bytes:
     """Headers and body of a whole answer, as they go over the wire after the status line."""
-    parts: list[bytes] = []
-    for name, value in _headers(answer, call):
-        parts += (name, b": ", value, b"\r\n")
-    parts += (b"content-length: %d\r\n\r\n" % len(answer.body), answer.body)
-    return b"".join(parts)
+    lines = [b"%b: %b\r\n" % pair for pair in _headers(answer, call)]
+    return b"%bcontent-length: %d\r\n\r\n%b" % (b"".join(lines), len(answer.body), answer.body)
 
 
 def _headers(answer: Answer, call: Call) -> list[tuple[bytes, bytes]]:
