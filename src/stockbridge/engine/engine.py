@@ -18,7 +18,7 @@ from stockbridge.engine.batch import isolate, run_batch
 from stockbridge.engine.direct import run_direct
 from stockbridge.engine.poison import open_poison
 from stockbridge.engine.recent import Recent
-from stockbridge.engine.registry import HANDLERS
+from stockbridge.engine.registry import FACTS, HANDLERS
 from stockbridge.engine.request import BROKEN, IN_PROGRESS, UNREACHABLE, Outcome, Request, encode
 from stockbridge.kernel.errors import Misconfigured
 from stockbridge.store.database import connect
@@ -46,9 +46,9 @@ class Engine:
         self._dsn = dsn
         self._workers = workers
         self._on_batch = on_batch
-        self._queue: deque[Request] = deque()
-        self._direct: deque[Request] = deque()
-        self._wake: dict[str, asyncio.Event] = {}
+        self._intakes = [Intake() for _ in range(workers)]
+        self._shared = Intake()
+        self._direct = Intake()
         self._tasks: list[asyncio.Task[None]] = []
         self._running_keys: set[str] = set()
         self._stopping = False
@@ -57,7 +57,7 @@ class Engine:
     @property
     def depth(self) -> int:
         """Commands waiting."""
-        return len(self._queue) + len(self._direct)
+        return sum(len(i.queue) for i in (self._shared, self._direct, *self._intakes))
 
     @property
     def is_running(self) -> bool:
@@ -67,22 +67,23 @@ class Engine:
     async def start(self) -> None:
         """Connect and begin; raises Misconfigured when the database is not there."""
         self._stopping = False
-        self._wake = {"batch": asyncio.Event(), "direct": asyncio.Event()}
-        for number in range(self._workers):
+        for number, own in enumerate(self._intakes):
             conn = await connect(self._dsn, application_name=f"stockbridge engine {number}")
-            work = self._work(conn, "batch", self._queue, _BatchLane(self._recent, self._on_batch))
-            self._tasks.append(asyncio.create_task(work))
+            lane = _BatchLane(self._recent, self._on_batch)
+            self._tasks.append(asyncio.create_task(self._work(conn, (own, self._shared), lane)))
         conn = await connect(self._dsn, application_name="stockbridge masters")
-        work = self._work(conn, "direct", self._direct, _DirectLane())
+        work = self._work(conn, (self._direct,), _DirectLane())
         self._tasks.append(asyncio.create_task(work))
 
     async def stop(self) -> None:
         """Finish what was submitted, then close."""
         self._stopping = True
-        for event in self._wake.values():
-            event.set()
+        for intake in (self._shared, self._direct, *self._intakes):
+            intake.wake()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
+        for intake in (self._shared, self._direct, *self._intakes):
+            intake.wakes.clear()
 
     async def submit(self, command: Command) -> Outcome:
         """Decide and commit the command; returns after the commit.
@@ -90,8 +91,7 @@ class Engine:
         Refusals are outcomes. Raises TypeError for a body that is no command.
         """
         kind = type(command.body)
-        lane, queue = ("batch", self._queue) if kind in HANDLERS else ("direct", self._direct)
-        if lane == "direct" and kind not in MASTER_HANDLERS:
+        if kind not in HANDLERS and kind not in MASTER_HANDLERS:
             msg = f"{kind.__name__} is no command of the engine"
             raise TypeError(msg)
         if self._stopping or not self._tasks:
@@ -101,24 +101,37 @@ class Engine:
         if request.key in self._running_keys:
             return encode(IN_PROGRESS)
         self._running_keys.add(request.key)
-        queue.append(request)
-        self._wake[lane].set()
+        self._intake_of(request).put(request)
         try:
             return await future
         finally:
             self._running_keys.discard(request.key)
 
-    async def _work(self, conn: Conn, lane: str, queue: deque[Request], runner: "_Lane") -> None:
-        wake = self._wake[lane]
+    def _intake_of(self, request: Request) -> "Intake":
+        """Facts of one line go by item, so that workers' batches share no item and never wait."""
+        kind = type(request.command.body)
+        if kind not in HANDLERS:
+            return self._direct
+        if kind in FACTS and request.weight == 1:
+            line = request.command.body.lines[0]
+            return self._intakes[hash(line.sku or line.alias) % self._workers]
+        return self._shared
+
+    async def _work(self, conn: Conn, intakes: "tuple[Intake, ...]", runner: "_Lane") -> None:
+        """Take from the intakes in turn: a batch holds one kind of work, none waits for ever."""
+        wake = asyncio.Event()
+        for intake in intakes:
+            intake.wakes.append(wake)
         while True:
-            if not queue:
+            filled = [intake for intake in intakes if intake.queue]
+            if not filled:
                 if self._stopping:
                     break
                 wake.clear()
                 await wake.wait()
                 continue
-            batch = take(queue)
-            conn = await self._run(conn, batch, runner)
+            intakes = (*intakes[1:], intakes[0])
+            conn = await self._run(conn, take(filled[0].queue), runner)
         await conn.close()
 
     async def _run(self, conn: Conn, batch: list[Request], runner: "_Lane") -> Conn:
@@ -144,6 +157,24 @@ class Engine:
             else:
                 answer(batch, outcomes)
                 return conn
+
+
+class Intake:
+    """Commands waiting, and who is told."""
+
+    def __init__(self) -> None:
+        self.queue: deque[Request] = deque()
+        self.wakes: list[asyncio.Event] = []
+
+    def put(self, request: Request) -> None:
+        """Queue a command."""
+        self.queue.append(request)
+        self.wake()
+
+    def wake(self) -> None:
+        """Tell the workers to look."""
+        for event in self.wakes:
+            event.set()
 
 
 def take(queue: deque[Request]) -> list[Request]:

@@ -70,3 +70,17 @@ HANDLERS: dict[type, Handler] = {
     ),
     c.SetSafetyStock: Handler(ledger.safety_names, ledger.safety_rows, ledger.decide_safety),
 }
+
+FACTS = frozenset(
+    {
+        c.ReportCount,
+        c.AdjustStock,
+        c.MoveState,
+        c.RecordSupply,
+        c.ReportReceipt,
+        c.ReportShipment,
+        c.ReportTransfer,
+        c.ReportReturn,
+    }
+)
+"""Commands that report what happened; each of their lines is about one item."""
