@@ -25,6 +25,7 @@ from stockbridge.domain.world.world import World
 from stockbridge.kernel.accounts import (
     ACCOUNTS,
     ALLOCATE,
+    ALLOCATED,
     AVAILABLE,
     CUSTOMER,
     DEALLOCATE,
@@ -33,6 +34,7 @@ from stockbridge.kernel.accounts import (
     ON_ORDER,
     PACK,
     PICK,
+    PICKED,
     QUARANTINED,
     RECEIVE,
     RETURN_RECEIVE,
@@ -52,6 +54,16 @@ STAGE_KINDS = {
     "packed": PACK,
     "shipped": SHIP,
 }
+
+
+STAGE_ACCOUNTS = {
+    "allocated": ALLOCATED,
+    "deallocated": AVAILABLE,
+    "picked": PICKED,
+    "packed": PICKED,
+    "shipped": CUSTOMER,
+}
+DISPOSED = {None: QUARANTINED, "restock": AVAILABLE, "scrap": SCRAP}
 
 
 # Receipts -------------------------------------------------------------------------------------
@@ -99,6 +111,7 @@ RECEIPT_SPEC = FactSpec(
     places=lambda body: [body.location],
     parts=lambda _body, line: (line.package, line.state, line.lot),
     line=lambda body, line: f"receipt:{body.document.type}:{line.state}",
+    leaves_in=lambda _body, line: ACCOUNTS[line.state],
     book=_book_receipt,
 )
 
@@ -212,6 +225,7 @@ SHIPMENT_SPEC = FactSpec(
     line=lambda _body, _line: "fulfilment",
     track=lambda body: STAGES[body.stage],
     levels=reached,
+    leaves_in=lambda body, _line: STAGE_ACCOUNTS[body.stage],
     book=_book_stage,
     settle=_settle_stage,
     check=_check_order,
@@ -244,6 +258,7 @@ TRANSFER_SPEC = FactSpec(
     number=lambda body: body.transfer,
     places=lambda body: [body.from_location, body.to_location],
     parts=lambda _body, line: (line.package, line.lot),
+    leaves_in=lambda body, _line: IN_TRANSIT if body.stage == "shipped" else AVAILABLE,
     book=_book_transfer,
 )
 
@@ -266,6 +281,7 @@ RETURN_SPEC = FactSpec(
     places=lambda body: [body.location],
     parts=lambda _body, line: (line.package, line.disposition, line.lot),
     line=lambda _body, line: f"return:{line.disposition}",
+    leaves_in=lambda _body, line: DISPOSED[line.disposition],
     book=_book_return,
     explode_kits=True,
 )

@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 from stockbridge.domain.ledger.lines import (
     Level,
     Levels,
+    beyond,
     changes,
+    of_lot,
     plain,
     says_nothing_new,
     with_report,
@@ -22,7 +24,7 @@ from stockbridge.domain.ledger.posting import Posting
 from stockbridge.domain.ledger.rules import WITHDRAWN, check_balance, conflict, fact_key, rank
 from stockbridge.domain.masters.model import Catalog
 from stockbridge.domain.world.command import Command, Decision
-from stockbridge.domain.world.model import Fact, Report, Reports
+from stockbridge.domain.world.model import Fact, Report, Reports, Serial
 from stockbridge.domain.world.needs import Needs
 from stockbridge.domain.world.resolve import (
     ResolvedLine,
@@ -32,6 +34,7 @@ from stockbridge.domain.world.resolve import (
     row_error,
 )
 from stockbridge.domain.world.world import World
+from stockbridge.kernel.accounts import AVAILABLE
 from stockbridge.kernel.clock import microseconds, moment
 from stockbridge.kernel.errors import Refusal
 
@@ -61,7 +64,7 @@ class FactSpec(NamedTuple):
     may refuse the whole document beforehand. `levels` tells what a line's reports come to; a kind
     without it states absolute figures (counts, supply) and books each as it stands. `track` is
     the stage a report belongs to, `line` names the line that several kinds share, `settle` does
-    what follows once the line is booked.
+    what follows once the line is booked, `leaves_in` names the account that a line's units end in.
     """
 
     document_type: Callable[[Any], str]
@@ -71,6 +74,7 @@ class FactSpec(NamedTuple):
     parts: Callable[[Any, Any], tuple[object, ...]]
     book: Book
     levels: Levels | None = plain
+    leaves_in: Callable[[Any, Any], int] = lambda _body, _line: AVAILABLE
     track: Callable[[Any], int] = lambda _body: 0
     line: Callable[[Any, Any], str] | None = None
     settle: Callable[[Posting, FactLine, Reports, Reports], Extra] | None = None
@@ -172,6 +176,8 @@ def _book_line(spec: FactSpec, posting: Posting, fact: FactLine) -> dict[str, An
     """Add the report to its line, book what that changes, and say what became of it."""
     line = fact.line
     before = posting.world.lines.get(fact.line_key, {})
+    if _serials(fact):
+        _see_serials(spec, posting, fact)
     is_total = getattr(fact.asked, "quantity_mode", "increment") == "cumulative"
     add = _add_total if is_total and spec.levels else _add_report
     outcome, after = add(spec, posting, fact, before)
@@ -189,13 +195,13 @@ def book_changes(
     if spec.levels is None:
         yield spec.book(posting, fact, (fact.line.units,))
         return
-    asked = fact.asked
-    lot, serials = getattr(asked, "lot", None), tuple(getattr(asked, "serials", ()))
-    whole = list(changes(spec.levels, before, after))
-    own = whole if lot is None else list(changes(spec.levels, of_lot(before, lot), of_lot(after, lot)))
+    lot = _lot(fact)
+    own = whole = list(changes(spec.levels, before, after))
+    if lot is not None:
+        own = list(changes(spec.levels, of_lot(before, lot), of_lot(after, lot)))
     for at, change in own:
-        of_lot_ = replace(posting, occurred_at=moment(at), lot=lot, serials=serials)
-        yield spec.book(of_lot_, fact, change)
+        named = replace(posting, occurred_at=moment(at), lot=lot, serials=_serials(fact))
+        yield spec.book(named, fact, change)
     if own != whole:
         for at, change in beyond(whole, own):
             yield spec.book(replace(posting, occurred_at=moment(at)), fact, change)
@@ -204,13 +210,30 @@ def book_changes(
         yield spec.settle(posting, fact, before, after)
 
 
+def _lot(fact: FactLine) -> str | None:
+    return getattr(fact.asked, "lot", None)
+
+
+def _serials(fact: FactLine) -> tuple[str, ...]:
+    return tuple(getattr(fact.asked, "serials", ()))
+
+
+def _see_serials(spec: FactSpec, posting: Posting, fact: FactLine) -> None:
+    """The units named were seen where the report leaves them."""
+    account = spec.leaves_in(posting.body, fact.asked)
+    place = Serial(posting.places[-1].location_id, account, posting.occurred_at)
+    for serial in _serials(fact):
+        posting.world.see_serial(fact.line.item.item_id, serial, place)
+
+
 def _add_total(
     spec: FactSpec, posting: Posting, fact: FactLine, before: Reports
 ) -> tuple[str, Reports]:
     """A running total counts unless it says nothing new."""
     track, units = spec.track(posting.body), fact.line.units
-    report = Report(track, microseconds(posting.occurred_at), units, is_total=True)
-    key = fact_key("total", track, units)
+    at, lot = microseconds(posting.occurred_at), _lot(fact)
+    report = Report(track, at, units, is_total=True, lot=lot)
+    key = fact_key("total", track, units, *([] if lot is None else [lot]))
     if says_nothing_new(before, key, report):
         return "duplicate", before
     return "booked", with_report(before, key, report)
@@ -226,7 +249,7 @@ def _add_report(
     if known is not None and known.rank == WITHDRAWN and known.source == fresh.source:
         return "duplicate", before
     at = microseconds(posting.occurred_at)
-    report = Report(spec.track(posting.body), at, fact.line.units)
+    report = Report(spec.track(posting.body), at, fact.line.units, lot=_lot(fact))
     if known is not None and known.quantity == fresh.quantity:
         if fresh.rank >= known.rank:
             return "duplicate", before

@@ -118,6 +118,7 @@ STATE_SPEC = FactSpec(
     places=lambda body: [body.location],
     parts=lambda body, line: (body.document.type, line.package, line.lot),
     line=lambda body, _line: f"{body.movement}:{body.document.type}",
+    leaves_in=lambda body, _line: STATE_MOVES[body.movement][1][1],
     book=_book_state,
 )
 

@@ -40,9 +40,7 @@ def units_of(reports: Reports, track: int = 0, until: int | None = None) -> int:
 
 def _add(lot: list[int], report: Report) -> None:
     """Take the report into a lot's sum of single reports and its largest running total."""
-    lot[report.is_total] = (
-        max(lot[1], report.units) if report.is_total else lot[0] + report.units
-    )
+    lot[report.is_total] = max(lot[1], report.units) if report.is_total else lot[0] + report.units
 
 
 def of_lot(reports: Reports, lot: str) -> Reports:
