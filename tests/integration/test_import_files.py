@@ -123,6 +123,32 @@ async def test_balances_are_booked_and_explained(load, ask, world):
     ]  # fmt: skip
 
 
+async def test_rows_of_any_length_are_booked_alike(load, ask, world):
+    """Line numbers of one and of two digits, with costs and without, more than one state."""
+    await load("items", "sku,standard_cost\nA,123456789012.5\nC,0.000001\n")
+    ask(
+        "INSERT INTO balance (item_id, location_id, available) SELECT i.item_id, l.location_id, -3"
+        " FROM item i, location l WHERE sku = 'B' AND code = 'MAIN' RETURNING 1"
+    )
+    rows = [f"{sku},{code},4,{n}\n" for n, sku in enumerate("ABC") for code in ("MAIN", "EAST")]
+    text = "sku,location,available,picked\n" + "".join(rows) + "".join(reversed(rows))
+    report = await load("balances", text)
+    assert (report.rows_good, report.rows_bad) == (12, 0)
+    moved = "SELECT sku, code, quantity, document_line, unit_cost::text FROM movement m"
+    moved += " JOIN item USING (item_id) JOIN location USING (location_id) WHERE to_account = 1"
+    assert ask(f"{moved} ORDER BY sku, code DESC") == [
+        ("A", "MAIN", 4, "13", "123456789012.500000"),
+        ("A", "EAST", 4, "12", "123456789012.500000"),
+        ("B", "MAIN", 7, "11", None),
+        ("B", "EAST", 4, "10", None),
+        ("C", "MAIN", 4, "9", "0.000001"),
+        ("C", "EAST", 4, "8", "0.000001"),
+    ]
+    assert [row[2:5] for row in balances(ask)] == [(4, 0, n) for n in (0, 0, 1, 1, 2, 2)]
+    assert ask("SELECT count(*) FROM balance WHERE counted_at IS NOT NULL") == [(6,)]
+    check_digests(ask)
+
+
 async def test_the_second_import_moves_nothing_and_the_third_the_difference(load, ask, world):
     await load("balances", BALANCES)
     figures = "SELECT to_jsonb(b) - 'counted_at' FROM balance b ORDER BY item_id, location_id"

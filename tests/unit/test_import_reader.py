@@ -66,6 +66,22 @@ def test_a_bad_row_is_named_and_harms_no_other(line, reason):
     assert rejects[0][1].startswith(reason)
 
 
+def test_rows_that_are_uneven_by_turns_are_refused():
+    rows, rejects = read(HEAD + b"A,L,1\nB,L\nC,L,1,2\r\nD,L,4\r\n")
+    assert rows == [(2, "A", "L", 1), (5, "D", "L", 4)]
+    assert [number for number, _ in rejects] == [3, 4]
+
+
+def test_optional_cells_may_be_empty_in_some_rows():
+    head = b"sku,location,available,picked,safety_stock\r\n"
+    rows, rejects = read(head + b"A,L,1,,\r\nB,L,2, 7 ,\r\nC,L,3,,\r\n")
+    # A column nobody filled in is left out.
+    assert (rows, rejects) == (
+        [(2, "A", "L", 1, None), (3, "B", "L", 2, 7), (4, "C", "L", 3, None)],
+        [],
+    )
+
+
 def test_a_quoted_value_may_span_lines_and_blocks(monkeypatch):
     data = b'sku,description\nA,"one\ntwo, ""three"""\nB,plain\n'
     for block in range(1, len(data) + 1):

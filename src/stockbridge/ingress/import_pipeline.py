@@ -22,6 +22,8 @@ from stockbridge.store.database import unreachable
 CHUNKS_WAITING: Final = 2
 TRIES: Final = 5
 POLL_SECONDS: Final = 0.2
+KEY_END: Final = 3
+"""Characters of a key in which neighbours differ: about a thousand of them."""
 
 Merge = Callable[[Connection[Any], Chunk], Refused]
 Chunks = queue.Queue[Chunk | None]
@@ -66,9 +68,10 @@ def run(job: Job, chunks: Iterator[Chunk], merge: Merge, *, key: str, mergers: i
 
 
 def _shared(chunk: Chunk, key: str, parts: int) -> list[Chunk]:
+    """The chunk by merger; keys alike but for their end stay together, as do their pages."""
     if parts == 1:
         return [chunk]
-    owners = [code % parts for code in map(hash, chunk.columns.get(key, ()))]
+    owners = [hash(value[:-KEY_END]) % parts for value in chunk.columns.get(key, ())]
     shared = [chunk.keep([owner == part for owner in owners]) for part in range(parts)]
     shared[0].rejects = chunk.rejects
     return shared
