@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram
 
 from stockbridge.assurance.seal import seal_forever
 from stockbridge.dashboard.overview import Overview, style
+from stockbridge.domain.snapshots.work import work_forever
 from stockbridge.engine import Engine
 from stockbridge.engine.inbox.accept import GRACE_SECONDS, Inbox
 from stockbridge.engine.inbox.apply import Applier
@@ -86,6 +87,7 @@ class App:
         if self.role != "api":
             self._run(sweep_forever(self.engine, self.pool), "sweeper")
             self._run(seal_forever(self.pool), "sealer")
+            self._run(work_forever(self.dsn, self.engine.submit), "snapshots")
             self._run(self.poller.run_forever(), "poller")
             self._run(_partitions_daily(self.dsn), "partitions")
 
