@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from bench.cases import engine, floors, growth, http, imports, inbox, snapshots
+from bench.cases import engine, events, floors, growth, http, imports, inbox, snapshots
 from bench.model import Case
 
 CASES: tuple[Case, ...] = (
@@ -13,6 +13,7 @@ CASES: tuple[Case, ...] = (
     floors.COPY,
     *imports.CASES,
     *inbox.CASES,
+    *events.CASES,
     *snapshots.CASES,
     *growth.CASES,
 )

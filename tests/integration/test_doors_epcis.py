@@ -326,3 +326,17 @@ def test_names_of_places_and_words():
     assert check_digit("629104150021") == "3"
     words = ("receiving", "urn:epcglobal:cbv:bizstep:receiving", "cbv:BizStep-receiving")
     assert {word(each) for each in words} == {"receiving"}
+
+
+def test_an_event_without_an_id_gets_one_of_its_content():
+    bare = json.dumps(event(1, eventID=None)).encode()
+    spaced = json.dumps(event(1, eventID=None), indent=1).encode()
+    odd = bare.replace(b'"action"', b'"\xaa": 1, "action"')
+    deep = bare.replace(b'"action"', b'"x": ' + b"[" * 5_000 + b"]" * 5_000 + b', "action"')
+    names = []
+    for body in (bare, spaced, odd, deep):
+        read = epcis.read_event(body)
+        if not isinstance(read, Undecodable):
+            names.append(epcis.identity(read, body))
+    assert names[0] == names[1]
+    assert len(set(names)) == len(names) - 1

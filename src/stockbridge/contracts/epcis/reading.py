@@ -100,7 +100,11 @@ def _fault(event: Event) -> str | None:
 
 def _canonical(body: bytes) -> bytes:
     """The event's content without what may differ when it is sent again."""
-    content = msgspec.json.decode(body)
+    try:
+        content = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        # Something that is passed over is no JSON: then only the same bytes are the same event.
+        return body
     for name in ("recordTime", "errorDeclaration", "@context"):
         content.pop(name, None)
     return msgspec.json.encode(content, order="sorted")
