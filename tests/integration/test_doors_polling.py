@@ -167,7 +167,8 @@ async def test_what_another_door_brought_is_not_missed(api, partner):
     assert answer.json()["received"] == 1
     report = await poll(api, source(partner))
     assert (report.missed, await kept(api)) == (34, 34)
-    assert await scalar(api.app.dsn, "SELECT count(*) FROM exception WHERE kind = 'message_conflict'") == 0
+    conflicts = "SELECT count(*) FROM exception WHERE kind = 'message_conflict'"
+    assert await scalar(api.app.dsn, conflicts) == 0
 
 
 async def test_feeds_run_by_themselves(api, partner):

@@ -129,7 +129,10 @@ async def test_nothing_unverified_is_kept(api):
     answer = await api.raw("POST", "/v1/webhooks/nobody", body, **good)
     assert (answer.status_code, answer.json()["code"]) == (401, "signature_invalid")
     assert await scalar(api.app.dsn, "SELECT count(*) FROM message") == 0
-    told = "SELECT string_agg(subject, ',' ORDER BY subject) FROM audit WHERE act = 'webhook.refused'"
+    told = (
+        "SELECT string_agg(subject, ',' ORDER BY subject) FROM audit"
+        " WHERE act = 'webhook.refused'"
+    )
     assert await scalar(api.app.dsn, told) == "system,system/wms"
     counted = (await api.http.get("/metrics")).text
     assert 'stockbridge_webhooks_refused_total{code="signature_invalid"} 5.0' in counted
