@@ -130,8 +130,7 @@ async def test_nothing_unverified_is_kept(api):
     assert (answer.status_code, answer.json()["code"]) == (401, "signature_invalid")
     assert await scalar(api.app.dsn, "SELECT count(*) FROM message") == 0
     told = (
-        "SELECT string_agg(subject, ',' ORDER BY subject) FROM audit"
-        " WHERE act = 'webhook.refused'"
+        "SELECT string_agg(subject, ',' ORDER BY subject) FROM audit WHERE act = 'webhook.refused'"
     )
     assert await scalar(api.app.dsn, told) == "system,system/wms"
     counted = (await api.http.get("/metrics")).text
