@@ -100,8 +100,8 @@ async def send_answer(
 
 def answer_bytes(answer: Answer, call: Call) -> bytes:
     """Headers and body of a whole answer, as they go over the wire after the status line."""
-    lines = [b"%b: %b\r\n" % pair for pair in _headers(answer, call)]
-    return b"%bcontent-length: %d\r\n\r\n%b" % (b"".join(lines), len(answer.body), answer.body)
+    lines = b"".join([b"%b: %b\r\n" % pair for pair in _headers(answer, call)])
+    return b"%bcontent-length: %d\r\n\r\n%b" % (lines, len(answer.body), answer.body)
 
 
 def _headers(answer: Answer, call: Call) -> list[tuple[bytes, bytes]]:

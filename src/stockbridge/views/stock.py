@@ -96,11 +96,6 @@ class StockView:
             load_seconds=keeper.load_seconds,
         )
 
-    @property
-    def current(self) -> bool:
-        """Whether it answers from memory now."""
-        return self._keeper.current
-
     def known(self, channel: str, sku: str) -> Availability | None:
         """How many of `sku` the channel may show, from memory; None: the store must be asked."""
         desk = self._desk(channel)

@@ -221,8 +221,9 @@ def look_up(
         limit = channel.freshness_seconds_max
         age: int | None = now - oldest
         stale = limit is not None and now - oldest > limit * SECOND
+    elif held:
+        age, stale = None, channel.freshness_seconds_max is not None
     else:
-        times = [None] if held else [seen.get(each) for each in channel.sources]
-        age, stale = freshness_of(times, channel, now)
+        age, stale = freshness_of([seen.get(each) for each in channel.sources], channel, now)
     share = pool if policy.kind == "shared" else share_of(pool, 0, policy)
     return settle(share, 0, policy, stale), age, stale
