@@ -26,6 +26,7 @@ from stockbridge.governance.live_catalog import LiveCatalog
 from stockbridge.governance.secrets import SecretBox
 from stockbridge.ingress.api import Api
 from stockbridge.ingress.call import Answer, Call, Hub, Route
+from stockbridge.ingress.imports import close_dead_jobs
 from stockbridge.ingress.metrics import RequestMetrics
 from stockbridge.ingress.operations import READ
 from stockbridge.ingress.platform import readiness
@@ -75,6 +76,7 @@ class App:
         """Start everything the role needs; raises Misconfigured for what an admin must change."""
         sock = listen(self.settings.host, self.settings.port) if self.role != "worker" else None
         await self.contracts.start()
+        await close_dead_jobs(self.dsn)
         await self.engine.start()
         if self.role != "api":
             await self.applier.start()
