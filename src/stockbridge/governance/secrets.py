@@ -103,6 +103,6 @@ async def put(
         await conn.execute(SQL.end_secrets, key | ending)
         await conn.execute(SQL.delete_ended_secrets, key)
         rows = await (await conn.execute(SQL.active_secrets, key)).fetchall()
-        subject, detail = f"system/{system}", {"name": name, "keep_seconds": keep_seconds}
-        await audit.record(conn, actor, "secret.put", subject, detail, correlation_id)
+        said = {"name": name, "keep_seconds": keep_seconds}
+        await audit.record(conn, actor, "secret.put", f"system/{system}", said, correlation_id)
     return len(rows)

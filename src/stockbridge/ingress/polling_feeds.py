@@ -7,7 +7,7 @@ import msgspec
 from stockbridge.contracts.base import Shape
 from stockbridge.governance import audit
 from stockbridge.ingress.call import Answer, Call, Route
-from stockbridge.ingress.contracts import NoBody
+from stockbridge.ingress.operations import NoBody
 from stockbridge.ingress.paging import Page, PageQuery, page
 from stockbridge.ingress.polling_source import Source
 from stockbridge.kernel.errors import Refusal
