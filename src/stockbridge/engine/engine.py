@@ -3,7 +3,8 @@
 import asyncio
 from asyncio import Future
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from time import perf_counter
 from typing import Any
 
@@ -27,6 +28,8 @@ from stockbridge.store.pipeline import rollback
 BATCH_MAX = 256
 LINES_MAX = 8_192
 """Most commands, and most lines, of one batch."""
+GATHERED = 64
+"""How many commands must wait before a second batch is begun beside one under way."""
 RECONNECT_SECONDS = 30.0
 """How long callers wait for a database that went away before they are told to try again."""
 
@@ -123,15 +126,16 @@ class Engine:
         for intake in intakes:
             intake.wakes.append(wake)
         while True:
-            filled = [intake for intake in intakes if intake.queue]
-            if not filled:
-                if self._stopping:
+            ready = [intake for intake in intakes if intake.is_ready]
+            if not ready:
+                if self._stopping and not any(intake.queue for intake in intakes):
                     break
                 wake.clear()
                 await wake.wait()
                 continue
             intakes = (*intakes[1:], intakes[0])
-            conn = await self._run(conn, take(filled[0].queue), runner)
+            with ready[0].batch() as batch:
+                conn = await self._run(conn, batch, runner)
         await conn.close()
 
     async def _run(self, conn: Conn, batch: list[Request], runner: "_Lane") -> Conn:
@@ -160,11 +164,32 @@ class Engine:
 
 
 class Intake:
-    """Commands waiting, and who is told."""
+    """Commands waiting, and who is told.
+
+    While a batch of it is under way another is begun only when enough wait: a batch of sixteen
+    costs nearly as many statements as one of sixty-four.
+    """
 
     def __init__(self) -> None:
         self.queue: deque[Request] = deque()
         self.wakes: list[asyncio.Event] = []
+        self._under_way = 0
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a worker should take a batch now."""
+        waiting = len(self.queue)
+        return waiting >= GATHERED or (waiting > 0 and not self._under_way)
+
+    @contextmanager
+    def batch(self) -> Iterator[list[Request]]:
+        """A batch, under way inside the context."""
+        self._under_way += 1
+        try:
+            yield take(self.queue)
+        finally:
+            self._under_way -= 1
+            self.wake()
 
     def put(self, request: Request) -> None:
         """Queue a command."""
