@@ -77,7 +77,7 @@ async def test_both_ways_give_the_same_answer(dsn, tmp_path):
         await asyncio.sleep(0.1)
         for status, path, given in SAME:
             named = {"x-correlation-id": "C-1", "traceparent": f"00-{'a' * 32}-{'b' * 16}-01"}
-            headers = named | given
+            headers = {**named, **given}
             line = f"GET {path} HTTP/1.1"
             short = (await said(api, request(api, line, **headers)))[0]
             long = (await said(api, request(api, line, **headers, **LONG)))[0]
