@@ -1,5 +1,6 @@
 """Webhooks signed with the public Standard Webhooks library, rotated secrets, forgeries."""
 
+import asyncio
 import base64
 import json
 import os
@@ -83,18 +84,28 @@ async def test_a_signed_message_goes_under_the_mapping(api):
         assert answer.json()["messages"][0]["status"] == status
     assert await settled(api.app.dsn) == {"applied": 1}
     assert await available(api.app.dsn, "A") == 5
-    kept = "SELECT contract || '|' || source_message_id || '|' || door FROM message"
-    assert await scalar(api.app.dsn, kept) == "mapping:wms:plain.v1|msg_1|webhook"
+    kept = "SELECT source_message_id || '|' || door FROM message"
+    assert await scalar(api.app.dsn, kept) == "msg_1|webhook"
 
 
 async def test_what_no_mapping_takes_waits(api):
     secret = new_secret()
     await put_secret(api, secret)
-    answer = await post(api, "<xml/>", signed(secret, "<xml/>", kind="application/xml"))
+    answer = await post(api, '{"x": 1}', signed(secret, '{"x": 1}'))
     assert answer.status_code == 202, answer.text
     assert await settled(api.app.dsn) == {"parked": 1}
     key = "SELECT wait_key FROM parked"
-    assert await scalar(api.app.dsn, key) == "contract:mapping:wms:unmatched.v1"
+    assert await scalar(api.app.dsn, key) == "mapping:wms:0"
+    body = json.dumps(fact("PO-1"))
+    await post(api, body, signed(secret, body, "msg_2"))
+    await api.post("/v1/mappings", {"manifest": MAPPING, "status": "active"})
+    for _ in range(400):
+        if await settled(api.app.dsn) == {"applied": 1, "parked": 1}:
+            break
+        await asyncio.sleep(0.05)
+    assert await available(api.app.dsn, "A") == 5
+    # The other one waits on, for what is published next.
+    assert await scalar(api.app.dsn, key) == "mapping:wms:1"
 
 
 async def test_a_cloud_event_needs_no_mapping(api):

@@ -24,7 +24,14 @@ from stockbridge.contracts.events.upcasting import UPCASTS, Upcasts
 from stockbridge.contracts.schemas import Check, check_of
 
 Headers = tuple[tuple[bytes, bytes], ...]
+UNMATCHED: Final = "unmatched"
+"""The name, in place of a mapping's, of what no mapping of its system takes yet."""
 READABLE: Final = ("active", "deprecated")
+
+
+def unmatched(system: str) -> str:
+    """The contract of a system's messages that no mapping takes yet."""
+    return f"{mapped.PREFIX}{system}:{UNMATCHED}.v1"
 
 
 class Published(NamedTuple):
@@ -91,6 +98,19 @@ class Catalog:
             return own[0].contract if len(own) == 1 else None
         return next((m.contract for m in own if mapped.matches(m, content_type, value)), None)
 
+    def _read_unmatched(
+        self, system: str, content_type: str, body: bytes
+    ) -> list[Shape] | Undecodable:
+        """By a mapping that takes it by now; else it waits for the system's next one."""
+        contract = self.match(system, content_type, body)
+        if contract is not None:
+            return self._read_mapped(contract, content_type, body)
+        own = [m.manifest for m in self._mappings.values() if m.manifest.system == system]
+        # Every mapping that becomes active makes this sum larger.
+        known = sum(manifest.version for manifest in own)
+        detail = f"no mapping of {system} takes this message; publish one that does"
+        return Undecodable("unmatched", detail, (f"mapping:{system}:{known}",))
+
     def headers(self, contract: str) -> Headers:
         """What a door answers to messages of a deprecated contract (RFC 9745, RFC 8594)."""
         known = self._published.get(contract)
@@ -137,6 +157,9 @@ class Catalog:
     ) -> list[Shape] | Undecodable:
         """Versions up to the active one are read by the active one: it has corrected them."""
         named = split(contract)
+        system, _, name = (named[0] if named else "").removeprefix(mapped.PREFIX).rpartition(":")
+        if name == UNMATCHED and named is not None and named[0] not in self._mappings:
+            return self._read_unmatched(system, content_type, body)
         mapping = self._mappings.get(named[0]) if named else None
         if named is None or mapping is None or named[1] > mapping.manifest.version:
             return unknown(contract, "no such mapping is active")

@@ -15,7 +15,7 @@ import psycopg
 import structlog
 from psycopg_pool import PoolTimeout
 
-from stockbridge.contracts.mapping import PREFIX
+from stockbridge.contracts.catalog import unmatched
 from stockbridge.engine.inbox.accept import Inbox
 from stockbridge.engine.inbox.model import Envelope
 from stockbridge.engine.inbox.rules import identity, refusal_of
@@ -187,7 +187,7 @@ class Poller:
             found = await asyncio.to_thread(
                 self._contracts.match, feed.system, "application/json", item.body
             )
-            contract = found or f"{PREFIX}{feed.system}:unmatched.v1"
+            contract = found or unmatched(feed.system)
         return Envelope(
             system=feed.system,
             source_message_id=item.id,

@@ -1,7 +1,7 @@
 """`POST /v1/webhooks/{system}`: a partner's own messages, signed by the Standard Webhooks scheme.
 
 Nothing is kept before its signature is verified. What is no CloudEvent goes under the mapping of
-the system that takes it; under `mapping:SYSTEM:unmatched.v1`, parked, when none does yet.
+the system that takes it, or under `mapping:SYSTEM:unmatched.v1`, where it waits for one that does.
 """
 
 import asyncio
@@ -11,8 +11,8 @@ import msgspec
 from msgspec import Meta
 
 from stockbridge.contracts.base import Shape
+from stockbridge.contracts.catalog import unmatched
 from stockbridge.contracts.events.decoding import BATCH, STRUCTURED
-from stockbridge.contracts.mapping import PREFIX
 from stockbridge.engine.inbox.model import Envelope
 from stockbridge.engine.inbox.rules import BODY_BYTES_MAX
 from stockbridge.governance import secrets
@@ -27,7 +27,6 @@ from stockbridge.ingress.wire import read_body
 from stockbridge.kernel.errors import Misconfigured, Refusal, Retry
 
 KEEP_SECONDS_MAX: Final = 30 * 86_400
-UNMATCHED: Final = "unmatched"
 _FORM: Final = "application/x-www-form-urlencoded"
 
 
@@ -89,7 +88,7 @@ async def _envelope(call: Call, system: str, body: bytes) -> Envelope | Refusal:
         causation_id=None,
         principal=f"system:{system}",
         door="webhook",
-        contract=matched or f"{PREFIX}{system}:{UNMATCHED}.v1",
+        contract=matched or unmatched(system),
         content_type=content_type,
         body=body,
     )

@@ -39,6 +39,10 @@ WHERE CASE w.kind
         SELECT FROM mapping m
         WHERE 'mapping:' || m.name = regexp_replace(w.name, '\.v\d+$', '')
           AND m.version >= substring(w.name FROM '\.v(\d+)$')::bigint AND m.status = 'active')
+    WHEN 'mapping' THEN
+        (SELECT sum(m.version) FROM mapping m
+         WHERE m.system = regexp_replace(w.name, ':\d+$', '') AND m.status = 'active')
+        > substring(w.name FROM ':(\d+)$')::bigint
     WHEN 'sequence' THEN EXISTS (
         SELECT FROM source_sequence s
         WHERE s.received @> (regexp_match(w.name, ':(\d+)$'))[1]::bigint
