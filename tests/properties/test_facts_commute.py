@@ -3,7 +3,7 @@ way, with a crash in between, end in one state; and what is missing is known exa
 
 import asyncio
 import gc
-from itertools import count
+from itertools import count, permutations
 
 import psycopg
 import pytest
@@ -20,7 +20,7 @@ from stockbridge.engine.inbox.reading import out_of_sequence
 from stockbridge.kernel.errors import Refusal
 from stockbridge.store.database import connect
 from tests.properties import facts
-from tests.properties.facts_world import body, event, remembered, stored, stories
+from tests.properties.facts_world import Told, body, event, remembered, stored, stories
 from tests.properties.memory import START, Memory
 
 EXAMPLES = 400
@@ -39,6 +39,39 @@ def test_facts_commute(story):
             assert not isinstance(memory.submit(facts.body(fact, START)), Refusal)
         ends.append(memory.balances())
     assert ends[0] == ends[1]
+
+
+SHIP = Told("ship", "1", "A", "W1", "picked", quantity=2)
+FOUND = {
+    "a total of the line, then of a lot of it": (
+        SHIP._replace(is_total=True),
+        SHIP._replace(is_total=True, lot="L1"),
+    ),
+    "a late pick of a lot that has left, as far as was known": (
+        SHIP._replace(way="shipped", minute=5),
+        SHIP._replace(lot="L1"),
+    ),
+    "a lot that moved before a count": (
+        Told("count", "1", "A", "W1", "available", minute=5, quantity=7),
+        SHIP._replace(lot="L1", serials=("s1", "s2")),
+    ),
+    "units named by the report that loses": (
+        SHIP._replace(serials=("s1", "s2")),
+        SHIP._replace(quantity=1, source="erp", serials=("s3",)),
+    ),
+    "one parcel at two times, a count between": (
+        SHIP._replace(minute=2),
+        SHIP._replace(minute=8, source="erp"),
+        Told("count", "1", "A", "W1", "picked", minute=5, quantity=2),
+    ),
+}
+"""What Hypothesis once found."""
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_what_did_not_commute(name):
+    first, *others = map(_remembered, permutations(FOUND[name]))
+    assert all(other == first for other in others)
 
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=QUIET)
