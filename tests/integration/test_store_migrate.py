@@ -148,9 +148,11 @@ MOVEMENT = (
 
 def test_partitions_are_made_ahead_and_used(dsn):
     now = datetime(2031, 11, 30, 23, 59, tzinfo=UTC)
-    names = ["movement_2031_11", "movement_2031_12", "movement_2032_01"]
-    assert missing_partitions(dsn, months_ahead=2, now=now) == names
-    assert ensure_partitions(dsn, months_ahead=2, now=now) == names
+    months = ("2031_11", "2031_12", "2032_01")
+    names = [f"movement_{month}" for month in months]
+    every = [f"{table}_{month}" for table in module.PARTITIONED for month in months]
+    assert missing_partitions(dsn, months_ahead=2, now=now) == every
+    assert ensure_partitions(dsn, months_ahead=2, now=now) == every
     assert ensure_partitions(dsn, months_ahead=2, now=now) == []
     for at, partition in {
         "2031-11-30 23:59:59.999+00": names[0],
@@ -172,4 +174,4 @@ def test_partitions_made_by_many_at_once_are_made_once(dsn):
     now = datetime(2035, 1, 1, tzinfo=UTC)
     with ThreadPoolExecutor(4) as threads:
         answers = list(threads.map(lambda _: ensure_partitions(dsn, now=now), range(4)))
-    assert sorted(map(len, answers)) == [0, 0, 0, 4]
+    assert sorted(map(len, answers)) == [0, 0, 0, 4 * len(module.PARTITIONED)]

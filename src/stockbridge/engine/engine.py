@@ -25,7 +25,7 @@ from stockbridge.kernel.errors import Misconfigured
 from stockbridge.store.database import connect
 from stockbridge.store.pipeline import rollback
 
-BATCH_MAX = 256
+BATCH_MAX = 128
 LINES_MAX = 8_192
 """Most commands, and most lines, of one batch."""
 GATHERED = 64

@@ -77,6 +77,7 @@ async def load_world(
     )
     batch_id, now, epoch = batch[0]
     world = World(batch_id, now, masters)
+    world.resolved = needs.resolved
     answers = {row[0]: (row[1], row[2], row[3]) for row in requests}
     world.balances = {(row[0], row[LOCATION]): Balance(list(row)) for row in rows}
     if needs.facts:

@@ -97,6 +97,7 @@ def fact_rows(spec: FactSpec, body: Any, masters: Catalog, needs: Needs) -> None
     lines = fact_lines(spec, body, masters)
     if isinstance(lines, Refusal):
         return
+    needs.resolved[id(body)] = lines
     needs.facts = True
     needs.documents.add(spec.number(body))
     for fact in lines:
@@ -113,7 +114,7 @@ def decide_fact(spec: FactSpec, command: Command, world: World) -> Decision:
     posting = open_posting(spec, command, world)
     if isinstance(posting, Refusal):
         return posting
-    lines = fact_lines(spec, command.body, world.masters)
+    lines = world.resolved.get(id(command.body)) or fact_lines(spec, command.body, world.masters)
     if isinstance(lines, Refusal):
         return lines
     refusal = spec.check(world, command.body)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 
 @dataclass(slots=True)
@@ -10,8 +11,9 @@ class Needs:
 
     `locations` None means every location of the items. `counts` asks for the sum of what moved on
     (item, location, account) after a moment, `booked` for the movements of (item, document
-    number). `facts` turns on anchors and supplies. `continued` are
-    fulfilments whose promise, if any, an earlier report named.
+    number). `facts` turns on anchors and supplies. `continued` are fulfilments whose promise, if
+    any, an earlier report named. `resolved` keeps lines resolved while needs were collected, by
+    the identity of their request body, for the decision.
     """
 
     skus: set[str] = field(default_factory=set)
@@ -30,4 +32,4 @@ class Needs:
     facts: bool = False
     booked: set[tuple[int, str]] = field(default_factory=set)
     fences: bool = False
-    due_items: set[int] = field(default_factory=set)
+    resolved: dict[int, Any] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 from stockbridge.domain.masters.model import Catalog
 from stockbridge.domain.world.model import (
@@ -70,6 +71,7 @@ class World:
         self.exceptions: list[ExceptionCase] = []
         self.short_items: set[int] = set()
         self.wanted: set[int] = set()
+        self.resolved: dict[int, Any] = {}
         self._next_id = batch_id << ID_BITS
 
     def new_id(self) -> int:

@@ -305,7 +305,6 @@ CREATE TABLE fulfilment_line (
     PRIMARY KEY (fulfilment, line, item_id, location_id)
 );
 COMMENT ON TABLE fulfilment_line IS 'domain/fulfilment: totals reported for each stage';
-CREATE INDEX fulfilment_line_item ON fulfilment_line (item_id);
 
 -- Engine ---------------------------------------------------------------------------------------
 CREATE TABLE request (
