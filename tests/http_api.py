@@ -1,8 +1,10 @@
 """A whole API process on loopback for tests: real server, real database, an administrator's key."""
 
+import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import msgspec
 from stockbridge.app import App, Role, first_key, running
 from stockbridge.ingress.answers import Problem
 from stockbridge.ingress.table import ROUTES
+from stockbridge.kernel.errors import Refusal
 from stockbridge.kernel.settings import Settings
 from stockbridge.store.database import connect
 
@@ -83,6 +86,17 @@ class Client:
             body = count | {"lines": [{"sku": sku, "quantity": quantity}]}
             answer = await self.post("/v1/counts", body)
             assert answer.status_code == 201, answer.text
+            await self._shown(sku, answer.json()["recorded_at"])
+
+    async def _shown(self, sku: str, recorded_at: str) -> None:
+        """Wait until the view holds what was recorded then; it follows within milliseconds."""
+        moment = datetime.fromisoformat(recorded_at)
+        for _ in range(500):
+            answer = await self.app.view.answer("web", sku)
+            if isinstance(answer, Refusal) or datetime.fromisoformat(answer.as_of) >= moment:
+                return
+            await asyncio.sleep(0.01)
+        raise AssertionError(f"the view does not show {sku} of {recorded_at}")
 
 
 @contextlib.asynccontextmanager
