@@ -55,3 +55,17 @@ async def test_imported_safety_stock_is_not_overwritten_by_a_promise_decided_bef
     with psycopg.connect(dsn) as conn:
         row = conn.execute("SELECT safety_stock, reserved FROM balance").fetchone()
     assert row == (8, 2)
+
+
+async def test_a_place_looked_at_but_never_written_does_not_stop_deciding_ahead(engine, dsn):
+    await engine.submit(Command(PutLocation("W2")))
+    await engine.submit(Command(PutChannel("web", sources=["W1", "W2"])))
+    await engine.submit(receipt("PO1", 5))
+    refused = c.SetFences("web", [c.FenceLine("A", "W2", 1)])
+    assert (await engine.submit(Command(refused))).status == 422
+    for number in range(3):
+        assert (await engine.submit(reserve(f"r{number}", 1))).status == 201
+    async with await connect(dsn) as conn:
+        assert await check(conn) == []
+        row = await (await conn.execute("SELECT count(*) FROM exception")).fetchone()
+    assert row == (0,)

@@ -88,9 +88,9 @@ class Recent:
                 return batch_id
         return None
 
-    def row(self, place: Place) -> Row | None:
-        """The row, or None where the pair has none or is not known."""
-        return self._rows.get(place)
+    def rows(self, places: Iterable[Place]) -> list[Row | None]:
+        """The row of each place, None where the pair has none or is not known."""
+        return list(map(self._rows.get, places))
 
     def keep(self, world: World) -> None:
         """Take over what a batch decided, as its version; the batch keeps the one it stood on."""
@@ -103,7 +103,8 @@ class Recent:
         """Take over what a batch read under lock and committed; `clock` is ours at its lock."""
         self._ahead = world.now - clock
         for place, balance in world.balances.items():
-            self._rows[place] = balance.q
+            if balance.q[VERSION] is not None:
+                self._rows[place] = balance.q
         self.keep(world)
 
     def forget(self, places: Iterable[Place]) -> None:

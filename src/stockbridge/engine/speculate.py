@@ -115,7 +115,8 @@ def _decide(
     """
     if not recent.is_calm:
         return None
-    known = [(place, row) for place in places if (row := recent.row(place)) is not None]
+    rows = zip(places, recent.rows(places), strict=True)
+    known = [(place, row) for place, row in rows if row is not None]
     batch_id = recent.take_batch_id(max([row[VERSION] for _, row in known], default=0))
     if batch_id is None:
         return None
