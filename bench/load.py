@@ -16,7 +16,6 @@ from bench.lab import CHANNEL, ITEMS
 from bench.wire import CpuClock
 from stockbridge.contracts.commands import ReserveLine, ReserveStock
 from stockbridge.engine import Command, Engine
-from stockbridge.kernel.process import tune_gc
 
 CALLERS = 512
 Basket = list[ReserveLine]
@@ -122,7 +121,6 @@ async def timed(
     batches = Batches()
     engine = Engine(dsn, on_batch=batches.note)
     await engine.start()
-    tune_gc()  # As every process of the product does once it has started.
     try:
         with spared_collector():
             warm = until(perf_counter() + 1.0, endless(orders, "warm"))

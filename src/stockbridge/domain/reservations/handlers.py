@@ -19,10 +19,12 @@ from stockbridge.domain.reservations.change import apply_change, plan_change
 from stockbridge.domain.reservations.rules import (
     end,
     internal_id,
+    is_plain,
     percent_shares,
     promisable,
     promise,
     promise_new,
+    take_plain,
 )
 from stockbridge.domain.reservations.sourcing import Demand, Pool, Take, source
 from stockbridge.domain.world.command import Command, Decision
@@ -76,7 +78,7 @@ def decide_reserve(command: Command, world: World) -> Decision:
     lines = _resolve(world, channel, body.lines)
     if isinstance(lines, Refusal):
         return lines
-    takes = _source(world, channel, [_demand(channel, line, line.units) for line in lines])
+    takes = _take(world, channel, lines)
     taken = _units_by_line(takes)
     short = [line for line in lines if taken.get(line.line_no, 0) < line.units]
     if short:
@@ -131,6 +133,14 @@ def _resolve(
             )
         )  # fmt: skip
     return rows_refused(errors) if errors else lines
+
+
+def _take(world: World, channel: Channel, lines: list[ReservationLine]) -> list[Take]:
+    """Where the lines of a new order come from."""
+    policy = channel.policy_at(world.now)
+    if policy.kind == "shared" and is_plain(world, channel, lines):
+        return take_plain(world, channel, policy.safety_stock, lines)
+    return _source(world, channel, [_demand(channel, line, line.units) for line in lines])
 
 
 def _demand(channel: Channel, line: ReservationLine, units: int) -> Demand:

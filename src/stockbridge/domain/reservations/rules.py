@@ -1,10 +1,16 @@
 """Promises on the working set: take, give back, use up. Every change is a ledger movement."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from stockbridge.domain.masters.model import Channel, Policy
 from stockbridge.domain.reservations.sourcing import Take
-from stockbridge.domain.world.model import SAFETY, Hold, Movement, Reservation
+from stockbridge.domain.world.model import (
+    SAFETY,
+    Hold,
+    Movement,
+    Reservation,
+    ReservationLine,
+)
 from stockbridge.domain.world.world import World
 from stockbridge.kernel.accounts import (
     AVAILABLE,
@@ -59,6 +65,42 @@ def promise(world: World, hold: Hold, channel_id: int, correlation_id: str) -> N
             str(hold.line_no), correlation_id,
         )
     )  # fmt: skip
+
+
+def is_plain(world: World, channel: Channel, lines: Sequence[ReservationLine]) -> bool:
+    """Whether the lines can be sourced by `take_plain`: nothing but stock and priority counts."""
+    if world.fences or channel.item_policies or channel.sourcing != "priority":
+        return False
+    return all(len(line.parts) == 1 and line.location_id is None for line in lines)
+
+
+def take_plain(
+    world: World, channel: Channel, safety_stock: int, lines: Sequence[ReservationLine]
+) -> list[Take]:
+    """Sourcing of plain items by priority under a shared policy, in one loop.
+
+    What most orders are; a property test holds it equal to `sourcing.source` on `promisable`.
+    """
+    balances, taken, takes = world.balances, dict[tuple[int, int], int](), list[Take]()
+    for line in lines:
+        item_id, each = line.parts[0]
+        left = line.units
+        for location_id in channel.sources:
+            place = (item_id, location_id)
+            balance = balances.get(place)
+            if balance is None:
+                continue
+            q = balance.q
+            free = q[AVAILABLE] - q[RESERVED] - (q[SAFETY] or safety_stock) - taken.get(place, 0)
+            units = min(left, free // each)
+            if units <= 0:
+                continue
+            taken[place] = taken.get(place, 0) + units * each
+            takes.append(Take(line.line_no, location_id, units))
+            left -= units
+            if not left:
+                break
+    return takes
 
 
 def promise_new(
