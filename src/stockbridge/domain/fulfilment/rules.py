@@ -29,6 +29,9 @@ class Reached(NamedTuple):
     shipped: int
 
 
+NOTHING = Reached(0, 0, 0)
+
+
 class Step(NamedTuple):
     """Units that change state."""
 
@@ -43,6 +46,8 @@ def reached(reports: Reports, until: int | None = None) -> Reached:
     What the building gave back (deallocated) counts against what it allocated, whichever report
     came first.
     """
+    if not reports:
+        return NOTHING
     shipped = units_of(reports, SHIPPED, until)
     picked = max(units_of(reports, PICKED_STAGE, until), units_of(reports, PACKED, until), shipped)
     allocated = units_of(reports, ALLOCATED_STAGE, until) - units_of(reports, DEALLOCATED, until)

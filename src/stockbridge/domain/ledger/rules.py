@@ -29,7 +29,7 @@ COUNTED = (AVAILABLE, ALLOCATED, PICKED, QUARANTINED)
 
 def fact_key(*parts: object) -> str:
     """The business key of a fact, 32 hex digits: equal parts, equal key, whoever reports it."""
-    text = "\x1f".join(str(part) for part in parts)
+    text = "\x1f".join(map(str, parts))
     return blake2b(text.encode(), digest_size=16).hexdigest()
 
 
