@@ -77,7 +77,7 @@ async def needs_of(conn: Conn, masters: Masters, requests: list[Request], due: s
         needs.reservations |= due
         needs.all_locations = True
         needs.fences = needs.fences or masters.has_fences
-    if needs.reservations or needs.references or needs.continued:
+    if needs.reservations or needs.references:
         await find_documents(conn, needs)
     await masters.fetch(conn, needs.skus, needs.aliases, needs.item_ids)
     for request in requests:

@@ -42,12 +42,6 @@ decode_lines = msgspec.json.Decoder(list[ReservationLine]).decode
 
 async def find_documents(conn: Conn, needs: Needs) -> None:
     """Learn, without locks, which items the named reservations take; their lines never change."""
-    if needs.continued:
-        values = {"fulfilments": texts(list(needs.continued))}
-        cursor = await conn.execute(FULFILMENT_SQL.find_promises, values)
-        needs.reservations.update(row[0] for row in await cursor.fetchall())
-    if not needs.reservations and not needs.references:
-        return
     values = {"ids": ints(needs.reservations), "refs": texts(list(needs.references))}
     cursor = await conn.execute(RESERVATIONS_SQL.find_reservations, values)
     for reservation_id, lines in await cursor.fetchall():

@@ -123,8 +123,6 @@ def _shipment_names(body: ReportShipment, needs: Needs) -> None:
         needs.reservations.add(internal_id(body.reservation))
     elif body.document is not None:
         needs.references.add(body.document.number)
-    else:
-        needs.continued.add(body.shipment)
 
 
 def _shipment_rows(

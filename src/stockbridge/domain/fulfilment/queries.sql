@@ -1,9 +1,3 @@
--- name: find_promises
--- Finds, without locks, the reservations that fulfilments keep.
-SELECT DISTINCT reservation_id
-FROM fulfilment_line
-WHERE fulfilment = ANY (%(fulfilments)s::text[]) AND reservation_id IS NOT NULL;
-
 -- name: read_fulfilments
 -- Reads how far fulfilments have come.
 SELECT fulfilment, line, item_id, location_id, reservation_id, allocated, picked, packed, shipped,

@@ -11,9 +11,8 @@ class Needs:
 
     `locations` None means every location of the items. `counts` asks for the sum of what moved on
     (item, location, account) after a moment, `booked` for the movements of (item, document
-    number). `facts` turns on anchors and supplies. `continued` are fulfilments whose promise, if
-    any, an earlier report named. `resolved` keeps lines resolved while needs were collected, by
-    the identity of their request body, for the decision.
+    number). `facts` turns on anchors and supplies. `resolved` keeps lines resolved while needs
+    were collected, by the identity of their request body, for the decision.
     """
 
     skus: set[str] = field(default_factory=set)
@@ -26,7 +25,6 @@ class Needs:
     fact_keys: set[str] = field(default_factory=set)
     line_keys: set[str] = field(default_factory=set)
     fulfilments: set[str] = field(default_factory=set)
-    continued: set[str] = field(default_factory=set)
     documents: set[str] = field(default_factory=set)
     counts: set[tuple[int, int, int, datetime]] = field(default_factory=set)
     facts: bool = False
