@@ -54,18 +54,19 @@ class Memory:
         handler.rows(body, world.masters, needs)
         self.history += world.movements
         world.movements = []
-        world.moved_since = {key: self._moved_since(*key) for key in needs.counts}
         world.batch_id += 1
         world._next_id = world.batch_id << ID_BITS
         world.now += after
+        world.moved_since = {key: self._moved_since(*key) for key in needs.counts}
         expire_due(world, "expiry")
         return handler.decide(Command(body, "tester"), world)
 
-    def _moved_since(self, item: int, place: int, account: int, moment: datetime) -> int:
+    def _moved_since(self, item: int, place: int, account: int, moment: datetime | None) -> int:
+        since = moment or self.world.now
         return sum(
             move.quantity * ((move.to_account == account) - (move.from_account == account))
             for move in self.history
-            if (move.item_id, move.location_id) == (item, place) and move.occurred_at > moment
+            if (move.item_id, move.location_id) == (item, place) and move.occurred_at > since
         )
 
     def balances(self) -> dict[tuple[int, int], list[int]]:

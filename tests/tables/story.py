@@ -234,6 +234,8 @@ def _stamp(line: Line) -> dict[str, Any]:
     source = line.options.get("source")
     if clock is None:
         return {"source": source}
+    if clock == "ahead":
+        return {"source": source, "occurred_at": datetime.now(UTC) + timedelta(hours=1)}
     hours, minutes = map(int, clock.split(":"))
     return {"source": source, "occurred_at": DAY + timedelta(hours=hours, minutes=minutes)}
 

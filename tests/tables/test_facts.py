@@ -293,6 +293,12 @@ STORIES = {
         pick     S1 W1 A:4 at=10:00             | 201 booked
         A@W1                                    | available=6
     """,
+    "a count of now, after a fact dated ahead of our clock": """
+        receive  PO1 W1 A:10                    | 201 booked
+        ship     S1 W1 A:2 at=ahead             | 201 booked
+        count    C1 W1 A:10                     | 201 booked
+        A@W1                                    | available=8
+    """,
     "a count from tomorrow's clock is refused": """
         count    C1 W1 A:6 at=999:00            | 422 occurred_in_future
     """,

@@ -41,8 +41,6 @@ def _book_count(posting: Posting, fact: FactLine, _stated: Level) -> dict[str, A
 
 
 def _count_rows(body: ReportCount, lines: list[FactLine], masters: Catalog, needs: Needs) -> None:
-    if body.occurred_at is None:
-        return
     location_id = masters.locations[body.location].location_id
     for fact in lines:
         account = ACCOUNTS[fact.asked.state]

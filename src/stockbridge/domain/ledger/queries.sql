@@ -65,7 +65,7 @@ WHERE (excluded.occurred_at, excluded.account, excluded.location_id)
     > (s.occurred_at, s.account, s.location_id);
 
 -- name: sum_moved_since
--- Sums what entered and left (item, location, account) after a moment.
+-- Sums what entered and left (item, location, account) after a moment, NULL being now.
 SELECT w.item_id, w.location_id, w.account, w.counted_at,
        coalesce(sum(CASE WHEN m.to_account = w.account THEN m.quantity ELSE -m.quantity END), 0)
            ::bigint
@@ -73,7 +73,7 @@ FROM unnest(%(items)s::bigint[], %(locations)s::bigint[], %(accounts)s::bigint[]
             %(moments)s::timestamptz[]) AS w (item_id, location_id, account, counted_at)
 LEFT JOIN movement m
     ON m.item_id = w.item_id AND m.location_id = w.location_id
-   AND m.occurred_at > w.counted_at
+   AND m.occurred_at > coalesce(w.counted_at, clock_timestamp())
    AND (m.to_account = w.account OR m.from_account = w.account)
 GROUP BY w.item_id, w.location_id, w.account, w.counted_at;
 

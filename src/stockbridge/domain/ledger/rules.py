@@ -138,7 +138,8 @@ def correct(
 def _moved_after(world: World, key: tuple[int, int, int], counted_at: datetime) -> int:
     """What moved on the state after the count: in the store, and in this batch so far."""
     item_id, location_id, account = key
-    total = world.moved_since.get((*key, counted_at), 0)
+    asked = None if counted_at == world.now else counted_at
+    total = world.moved_since.get((*key, asked), 0)
     for move in world.movements:
         if (
             move.item_id == item_id

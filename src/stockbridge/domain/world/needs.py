@@ -10,9 +10,9 @@ class Needs:
     """Names first (`skus`, `aliases`, `reservations`, `references`), then ids once names are known.
 
     `locations` None means every location of the items. `counts` asks for the sum of what moved on
-    (item, location, account) after a moment, `booked` for the movements of (item, document
-    number). `facts` turns on anchors and supplies. `resolved` keeps lines resolved while needs
-    were collected, by the identity of their request body, for the decision.
+    (item, location, account) after a moment (None: now), `booked` for the movements of (item,
+    document number). `facts` turns on anchors and supplies. `resolved` keeps lines resolved while
+    needs were collected, by the identity of their request body, for the decision.
     """
 
     skus: set[str] = field(default_factory=set)
@@ -26,7 +26,7 @@ class Needs:
     line_keys: set[str] = field(default_factory=set)
     fulfilments: set[str] = field(default_factory=set)
     documents: set[str] = field(default_factory=set)
-    counts: set[tuple[int, int, int, datetime]] = field(default_factory=set)
+    counts: set[tuple[int, int, int, datetime | None]] = field(default_factory=set)
     facts: bool = False
     booked: set[tuple[int, str]] = field(default_factory=set)
     fences: bool = False

@@ -47,7 +47,7 @@ class World:
         self.holds: dict[int, dict[HoldKey, Hold]] = {}
         self.references: dict[str, list[int]] = {}
         self.anchors: dict[tuple[int, int, int], datetime] = {}
-        self.moved_since: dict[tuple[int, int, int, datetime], int] = {}
+        self.moved_since: dict[tuple[int, int, int, datetime | None], int] = {}
         self.facts: dict[str, Fact] = {}
         self.lines: dict[str, Reports] = {}
         self.fulfilment: dict[tuple[str, str, int, int], FulfilmentLine] = {}
