@@ -44,6 +44,9 @@ log = structlog.get_logger()
 Conn = AsyncConnection[Any]
 Lane = tuple[str, str]
 
+MAPPED_HERE_MAX = 4_096
+"""Bytes up to which a mapped message is read on the event loop; a partner's mapping may be slow."""
+
 
 class Applier:
     """Applies messages through `engine`, read by `decode`; see the module."""
@@ -150,7 +153,11 @@ class Applier:
             self._settler.put(message, settlement)
 
     async def _outcome(self, message: Message) -> Settlement | None:
-        bodies = self.decode(message.contract, message.content_type, message.body)
+        read = (message.contract, message.content_type, message.body)
+        if message.contract.startswith("mapping:") and len(message.body) > MAPPED_HERE_MAX:
+            bodies = await asyncio.to_thread(self.decode, *read)
+        else:
+            bodies = self.decode(*read)
         if not isinstance(bodies, list):
             return rules.undecodable(bodies)
         if b"\0" in message.body or b"\\u0000" in message.body:
