@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from time import perf_counter
-from typing import Any
+from typing import Any, Protocol
 
 import psycopg
 import structlog
@@ -220,16 +220,16 @@ def answer(batch: list[Request], outcomes: list[Outcome]) -> None:
             request.future.set_result(outcome)
 
 
-class _Lane:
+class _Lane(Protocol):
     """How a worker runs what it takes."""
 
-    name = "lane"
+    name: str
 
     async def run(self, conn: Conn, batch: list[Request]) -> list[Outcome]:
-        raise NotImplementedError
+        """Outcomes in the order of the batch, committed."""
 
 
-class _BatchLane(_Lane):
+class _BatchLane:
     """Rules on locked rows, many commands a transaction. Has its own copy of the masters."""
 
     name = "engine"
@@ -260,7 +260,7 @@ class _BatchLane(_Lane):
         return outcomes
 
 
-class _DirectLane(_Lane):
+class _DirectLane:
     """Masters: one transaction each, by their own statements."""
 
     name = "masters"
