@@ -65,7 +65,7 @@ WHERE (excluded.occurred_at, excluded.account, excluded.location_id)
     > (s.occurred_at, s.account, s.location_id);
 
 -- name: sum_moved_since
--- Sums what entered and left (item, location, account) after a moment, NULL being now.
+-- Sums what moved after a moment (NULL: now); no fact is dated over a day after its recording.
 SELECT w.item_id, w.location_id, w.account, w.counted_at,
        coalesce(sum(CASE WHEN m.to_account = w.account THEN m.quantity ELSE -m.quantity END), 0)
            ::bigint
@@ -74,6 +74,7 @@ FROM unnest(%(items)s::bigint[], %(locations)s::bigint[], %(accounts)s::bigint[]
 LEFT JOIN movement m
     ON m.item_id = w.item_id AND m.location_id = w.location_id
    AND m.occurred_at > coalesce(w.counted_at, clock_timestamp())
+   AND m.recorded_at > coalesce(w.counted_at, clock_timestamp()) - interval '2 days'
    AND (m.to_account = w.account OR m.from_account = w.account)
 GROUP BY w.item_id, w.location_id, w.account, w.counted_at;
 
