@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TextIO, cast
 
 import psycopg
 import structlog
@@ -316,7 +316,8 @@ async def run(
 def configure_logging(settings: Settings) -> None:
     """Send everything to stderr, as text for people or one JSON object a line."""
     level = getattr(logging, settings.log_level.upper())
-    logging.basicConfig(level=max(level, logging.INFO), stream=sys.stderr, format="%(message)s")
+    stderr = cast("TextIO", _StandardError())
+    logging.basicConfig(level=max(level, logging.INFO), stream=stderr, format="%(message)s")
     logging.getLogger("uvicorn").setLevel(max(level, logging.WARNING))
     # Plain tracebacks: the pretty ones print local variables, and so secrets.
     shown: list[structlog.types.Processor] = (
@@ -336,6 +337,16 @@ def configure_logging(settings: Settings) -> None:
             *shown,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(stderr),
         cache_logger_on_first_use=True,
     )
+
+
+class _StandardError:
+    """Standard error as it is when a line is written: who replaces it may close theirs after."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
