@@ -1,0 +1,226 @@
+"""What the hub and a connector say to each other: the seam between outbox, doors and partners.
+
+Outbox and ingress know connectors only by these shapes, and connectors know the hub only by them.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal, NamedTuple, Protocol
+
+import msgspec
+
+from stockbridge.contracts.base import Shape
+from stockbridge.contracts.events import Undecodable
+from stockbridge.contracts.partners.manifest import Manifest
+
+OutcomeKind = Literal["confirmed", "accepted", "rejected", "later", "unknown"]
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of one delivery or one row of a listing update.
+
+    confirmed: done, and the partner said so; accepted: taken, to be done later, so it must be
+    probed or read back; rejected: never will be, `code` and `detail` say why; later: not done, try
+    again after `after_seconds`; unknown: sent, but no answer came: probe before sending again.
+    """
+
+    kind: OutcomeKind
+    code: str = ""
+    detail: str = ""
+    reference: str = ""
+    after_seconds: float | None = None
+    observed: int | None = None
+    """Of a compare-and-set that was stale: the figure the partner has."""
+
+
+class StockUpdate(msgspec.Struct, frozen=True):
+    """One row to publish: the absolute figure the partner shall show for item (and location).
+
+    `item` and `location` are the partner's own ids (location '' where it keeps one figure).
+    `version` grows with each new desired figure. `previous` is the figure we believe the partner
+    shows now, None when we do not know it.
+    """
+
+    listing_id: int
+    sku: str
+    item: str
+    location: str
+    quantity: int
+    version: int
+    previous: int | None = None
+    attributes: Mapping[str, str] = {}
+
+
+class Observed(msgspec.Struct, frozen=True):
+    """A figure as the partner shows it now; quantity None: it does not list the item there."""
+
+    item: str
+    location: str
+    quantity: int | None
+    problem: str = ""
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """One thing owed to a partner: an operation of contracts/partners/operations.py.
+
+    `idempotency_key` (a UUID) is the same on every attempt; `reference` is what the partner called
+    the result of an earlier one.
+    """
+
+    delivery_id: int
+    operation: str
+    object_key: str
+    idempotency_key: str
+    correlation_id: str
+    attempt: int
+    payload: Any
+    reference: str = ""
+
+
+class Incoming(msgspec.Struct, frozen=True):
+    """One message of a partner, as bytes to be kept before anything is done with them.
+
+    `message_id` is the partner's own identity of it (same id, same content: a repetition);
+    `topic` names the decoder: the contract is `connector:SYSTEM:TOPIC.v1`.
+    """
+
+    message_id: str
+    topic: str
+    body: bytes
+    content_type: str = "application/json"
+    sequence: int | None = None
+    flow: str = ""
+
+
+class Received(msgspec.Struct, frozen=True):
+    """What a verified webhook brings: messages to keep, and feeds that shall be read now.
+
+    `answer` is a body the partner wants to hear back (a validation token), if any.
+    """
+
+    messages: Sequence[Incoming] = ()
+    feeds: Sequence[str] = ()
+    answer: bytes = b""
+
+
+class Page(msgspec.Struct, frozen=True):
+    """One page of a feed, oldest first; `cursor` None: it was the last."""
+
+    messages: Sequence[Incoming]
+    cursor: str | None
+    newest: datetime | None = None
+
+
+class CatalogEntry(msgspec.Struct, frozen=True):
+    """An item as the partner lists it: `item` is its own id, `attributes` what updates need."""
+
+    item: str
+    sku: str
+    title: str = ""
+    locations: Sequence[str] = ()
+    attributes: Mapping[str, str] = {}
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One line of `systems test`: what was tried, whether it is right, and the fix if not."""
+
+    name: str
+    is_good: bool
+    detail: str = ""
+    fix: str = ""
+
+
+class WebhookRequest(NamedTuple):
+    """A request as it came: header names in lower case, the body untouched."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Connector(Protocol):
+    """One system's connection, opened with its configuration; used by many tasks at once.
+
+    Methods that a manifest does not claim are never called. None raises for what a partner can
+    do: they return outcomes; Misconfigured and Retry (kernel.errors) are for feeds and checks.
+    """
+
+    manifest: Manifest
+
+    async def close(self) -> None:
+        """Give connections back."""
+
+    async def test(self) -> Sequence[Check]:
+        """Try configuration, credentials, permissions and reachability; changes nothing."""
+
+    async def publish(self, updates: Sequence[StockUpdate]) -> Sequence[Outcome]:
+        """Set the figures; one outcome a row, in order. At most `manifest.stock.rows_max` rows."""
+
+    async def observe(self, updates: Sequence[StockUpdate]) -> Sequence[Observed]:
+        """Read what the partner shows for these rows, in order."""
+
+    async def send(self, delivery: Delivery) -> Outcome:
+        """Do one operation."""
+
+    async def probe(self, delivery: Delivery) -> Outcome:
+        """Look up by our reference whether it was done.
+
+        confirmed, rejected; `later`: not done, may be sent again; unknown: not even that is known.
+        """
+
+    def receive(self, request: WebhookRequest, secrets: Sequence[str]) -> Received | None:
+        """Verify a webhook on its raw bytes against any of the secrets; None: not believed."""
+
+    async def poll(self, feed: str, since: datetime | None, cursor: str | None) -> Page:
+        """Read a page of a feed, from `since` (None: the beginning) on, or the next by cursor."""
+
+    def catalog(self) -> AsyncIterator[CatalogEntry]:
+        """Everything the partner lists, in any order."""
+
+
+class Decoder(Protocol):
+    """The pure half of a connector: its mapping, the same bytes always to the same commands."""
+
+    def __call__(self, topic: str, body: bytes, config: Mapping[str, Any]) -> "Decoded":
+        """The events a kept message tells, as (type, data) in the hub's words."""
+
+
+class EventData(msgspec.Struct, frozen=True):
+    """One event in the hub's words: `type` and `data` as in contracts/events."""
+
+    type: str
+    data: Mapping[str, Any]
+
+
+Decoded = Sequence[EventData] | Undecodable
+Commands = list[Shape]
+
+
+class Opened(msgspec.Struct, frozen=True):
+    """What opening a connection needs: validated configuration, and secrets by name."""
+
+    system: str
+    config: Mapping[str, Any]
+    secrets: Mapping[str, str]
+    environment: Literal["production", "sandbox"] = "production"
+
+
+class Connectors(Protocol):
+    """All connectors there are; the composition root gives the only implementation."""
+
+    def names(self) -> Sequence[str]:
+        """Their names, sorted."""
+
+    def manifest(self, name: str) -> Manifest:
+        """A connector's manifest; raises Misconfigured for a name nobody has."""
+
+    def faults(self, name: str, config: Mapping[str, Any]) -> Sequence[str]:
+        """What is wrong with a configuration, each with the field and the fix; empty if right."""
+
+    def open(self, name: str, opened: Opened) -> Connector:
+        """A connection; raises Misconfigured."""
+
+    def decode(self, name: str, topic: str, body: bytes, config: Mapping[str, Any]) -> Decoded:
+        """The events of a kept message; never raises."""
