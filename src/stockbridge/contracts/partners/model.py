@@ -3,7 +3,7 @@
 Outbox and ingress know connectors only by these shapes, and connectors know the hub only by them.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -143,8 +143,9 @@ class WebhookRequest(NamedTuple):
 class Connector(Protocol):
     """One system's connection, opened with its configuration; used by many tasks at once.
 
-    Methods that a manifest does not claim are never called. None raises for what a partner can
-    do: they return outcomes; Misconfigured and Retry (kernel.errors) are for feeds and checks.
+    Methods that a manifest does not claim are never called. `publish`, `send`, `probe` and `test`
+    raise nothing for what a partner can do, they return outcomes and checks; what reads (`observe`,
+    `poll`, `catalog`) raises Retry when it cannot, and Misconfigured (kernel.errors).
     """
 
     manifest: Manifest
@@ -198,6 +199,24 @@ Decoded = Sequence[EventData] | Undecodable
 Commands = list[Shape]
 
 
+class LimitSeen(msgspec.Struct, frozen=True):
+    """What a partner's answer said about a limit of `operation` (a manifest's name, '*': all).
+
+    `remaining` and `capacity` in the unit of the limit's model (points, tokens, calls); nothing
+    will be taken for `wait_seconds`. None: the answer did not say.
+    """
+
+    operation: str
+    remaining: float | None = None
+    capacity: float | None = None
+    per_second: float | None = None
+    wait_seconds: float | None = None
+
+
+HearLimit = Callable[[LimitSeen], None]
+"""Hears what answers say about limits; called on the event loop, must not wait."""
+
+
 class Opened(msgspec.Struct, frozen=True):
     """What opening a connection needs: validated configuration, and secrets by name."""
 
@@ -205,6 +224,7 @@ class Opened(msgspec.Struct, frozen=True):
     config: Mapping[str, Any]
     secrets: Mapping[str, str]
     environment: Literal["production", "sandbox"] = "production"
+    hear_limit: HearLimit | None = None
 
 
 class Connectors(Protocol):
@@ -224,3 +244,22 @@ class Connectors(Protocol):
 
     def decode(self, name: str, topic: str, body: bytes, config: Mapping[str, Any]) -> Decoded:
         """The events of a kept message; never raises."""
+
+
+class Partners(Protocol):
+    """The open connections of this process, by system; the composition root gives the only one."""
+
+    async def connector(self, system: str) -> Connector:
+        """The system's connection, opened with its configuration and secrets as they are now.
+
+        Ask anew for every call: a change of either replaces it within seconds, and the old one is
+        closed once calls under way have had time to end. Raises Misconfigured when the system has
+        no connector, may not be called in its lifecycle (draft, suspended and retired never,
+        testing only in a sandbox), or cannot be opened; Retry when the database is away.
+        """
+
+    async def orders_heard_at(self, system: str) -> datetime | None:
+        """Since when the newest read of the system's `orders` feed, all of it applied, had begun.
+
+        What the partner sold before that moment has been heard; None: nothing is sure.
+        """
