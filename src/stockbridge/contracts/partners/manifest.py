@@ -113,7 +113,10 @@ class Operation(Shape, frozen=True, kw_only=True):
 
 
 class Feed(Shape, frozen=True, kw_only=True):
-    """Something to read regularly, whatever webhooks say; each poll overlaps the one before."""
+    """Something to read regularly, whatever webhooks say; each poll overlaps the one before.
+
+    The feed that tells what the partner sold is called `orders`: sales not heard end with it.
+    """
 
     name: Name
     period_seconds: Whole = 300
