@@ -17,7 +17,7 @@ from stockbridge.contracts.masters import (
     UnitOfMeasure,
 )
 from stockbridge.domain.masters.cache import Masters
-from stockbridge.domain.masters.handlers import HANDLERS
+from stockbridge.domain.masters.handlers import HANDLERS, move_system
 from stockbridge.domain.masters.model import Context
 from stockbridge.kernel.errors import Refusal
 
@@ -30,6 +30,7 @@ TABLES = (
 
 WORLD = (
     PutSystem("erp", "erp"),
+    PutSystem("shop", "storefront", connector="generic", config={"url": "x"}, operations=["a"]),
     PutLocation("MAIN", authority="erp", time_zone="Europe/London"),
     PutLocation("EAST"),
     PutChannel("web", system="erp", sources=["EAST", "MAIN"]),
@@ -156,6 +157,47 @@ async def test_a_system_goes_through_its_lifecycle(conn):
         status, document = await put(conn, PutSystem("erp", "erp", lifecycle=lifecycle))
         assert (status, document["lifecycle"]) == (200, lifecycle)
     assert isinstance(await put(conn, PutSystem("erp", "erp", lifecycle="live")), Refusal)
+
+
+async def test_a_system_with_a_connector_is_certified_only_by_its_steps(conn):
+    def shop(**more):
+        return PutSystem("shop", "storefront", connector=more.pop("connector", "generic"), **more)
+
+    status, document = await put(conn, shop(lifecycle="testing", environment="sandbox"))
+    named = ("connector", "config", "environment", "operations", "lifecycle")
+    assert [status, *map(document.get, named)] == [200, "generic", {}, "sandbox", [], "testing"]
+    steps = [
+        # what is done                   status  lifecycle after or code
+        (shop(lifecycle="certified"),    409, "test_needed"),
+        ("activate",                     409, "lifecycle_step_not_allowed"),
+        (shop(connector="other"),        200, "testing"),
+        (shop(),                         200, "testing"),
+        ("certify",                      200, "certified"),
+        ("certify",                      409, "lifecycle_step_not_allowed"),
+        (shop(lifecycle="live"),         409, "test_needed"),
+        (shop(connector="other"),        409, "connector_in_use"),
+        ("activate",                     200, "live"),
+        (shop(config={"url": "y"}),      200, "live"),
+        ("suspend",                      200, "suspended"),
+        ("resume",                       200, "live"),
+        (shop(lifecycle="suspended"),    200, "suspended"),
+        (shop(lifecycle="live"),         200, "live"),
+        ("retire",                       200, "retired"),
+        ("retire",                       409, "lifecycle_step_not_allowed"),
+    ]  # fmt: skip
+    for done, status, after in steps:
+        if isinstance(done, str):
+            async with conn.transaction():
+                answer = await move_system(conn, "shop", done, CONTEXT)
+        else:
+            answer = await put(conn, done)
+        told = (
+            (answer.status, answer.code)
+            if isinstance(answer, Refusal)
+            else (answer[0], answer[1]["lifecycle"])
+        )
+        assert told == (status, after), done
+    assert (await move_system(conn, "none", "retire", CONTEXT)).code == "unknown_system"
 
 
 async def test_policies_are_versions(conn):

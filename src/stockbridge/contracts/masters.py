@@ -73,7 +73,12 @@ class PutChannel(Shape, frozen=True):
 
 
 class PutSystem(Shape, frozen=True):
-    """Make or replace a partner's endpoint."""
+    """Make or replace a partner's endpoint.
+
+    `connector` speaks its protocol, set up by `config` (fields of the connector's manifest; secrets
+    are put apart). `operations` are what the hub asks of it, left out: all the connector can.
+    `lifecycle` left out stays as it is.
+    """
 
     code: Code
     kind: Literal[
@@ -83,7 +88,13 @@ class PutSystem(Shape, frozen=True):
     name: Text = ""
     criticality: Annotated[int, Meta(ge=1, le=4)] = 3
     owner_team: Code = "operations"
-    lifecycle: Literal["draft", "testing", "certified", "live", "suspended", "retired"] = "draft"
+    lifecycle: Literal["draft", "testing", "certified", "live", "suspended", "retired"] | None = (
+        None
+    )
+    connector: Code | None = None
+    config: Annotated[dict[str, Any], Meta(max_length=1_000)] = {}
+    environment: Literal["production", "sandbox"] = "production"
+    operations: Annotated[list[Code], Meta(max_length=100)] | None = None
 
 
 class PutPolicy(Shape, frozen=True):

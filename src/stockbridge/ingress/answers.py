@@ -187,6 +187,10 @@ class System(Stamped):
     criticality: int
     owner_team: str
     lifecycle: str
+    connector: str | None
+    config: dict[str, Any]
+    environment: str
+    operations: list[str]
 
 
 class ReasonCode(Stamped):

@@ -49,7 +49,9 @@ LIMIT %(limit)s::bigint;
 SELECT code,
        json_build_object(
            'code', code, 'name', name, 'kind', kind, 'criticality', criticality,
-           'owner_team', owner_team, 'lifecycle', lifecycle, 'updated_at', updated_at,
+           'owner_team', owner_team, 'lifecycle', lifecycle, 'connector', connector,
+           'config', config, 'environment', environment, 'operations', operations,
+           'updated_at', updated_at,
            'correlation_id', correlation_id)::text
 FROM system
 WHERE (%(after)s::text IS NULL OR code > %(after)s::text)

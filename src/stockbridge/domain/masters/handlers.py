@@ -11,6 +11,7 @@ import msgspec
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
+from stockbridge import governance
 from stockbridge.contracts.masters import (
     PutChannel,
     PutItem,
@@ -26,6 +27,7 @@ from stockbridge.store.sql import load
 
 SQL = load(__package__)
 Conn = AsyncConnection[Any]
+GOVERNANCE_SQL = load(governance.__name__)
 Answer = tuple[int, dict[str, Any]] | Refusal
 Handler = Callable[[Conn, Any, Context], Awaitable[Answer]]
 
@@ -191,13 +193,36 @@ async def put_system(conn: Conn, body: PutSystem, context: Context) -> Answer:
     await _all(conn, SQL.lock_masters)
     current = await _one(conn, SQL.find_system, code=body.code)
     lifecycle = current["lifecycle"] if current else None
-    if refused := rules.check_lifecycle(body.code, lifecycle, body.lifecycle):
+    wanted = body.lifecycle or lifecycle or "draft"
+    if refused := rules.check_lifecycle(body.code, lifecycle, wanted):
         return refused
-    made = await _all(conn, SQL.put_system, **msgspec.structs.asdict(body), **_stamps(context))
+    connector = current["connector"] if current else None
+    if refused := rules.check_connector(body, lifecycle, connector):
+        return refused
+    config = msgspec.json.encode(body.config).decode()
+    values = msgspec.structs.asdict(body) | {"lifecycle": wanted, "config": config}
+    values["operations"] = body.operations or []
+    made = await _all(conn, SQL.put_system, **values, **_stamps(context))
+    await conn.execute(GOVERNANCE_SQL.notify_contracts, {"payload": body.code})
     return await _answer(conn, SQL.system_document, made[0]["made"], code=body.code)
 
 
 async def put_policy(conn: Conn, body: PutPolicy, context: Context) -> Answer:
+async def move_system(conn: Conn, code: str, step: str, context: Context) -> Answer:
+    """Take a step of `rules.STEPS`; the caller has checked what the step demands."""
+    await _all(conn, SQL.lock_masters)
+    current = await _one(conn, SQL.find_system, code=code)
+    if current is None:
+        return Refusal("unknown_system", f"system {code} does not exist", 404)
+    following = rules.next_lifecycle(code, current["lifecycle"], step)
+    if isinstance(following, Refusal):
+        return following
+    await conn.execute(
+        SQL.set_lifecycle, {"code": code, "lifecycle": following, **_stamps(context)}
+    )
+    return await _answer(conn, SQL.system_document, made=False, code=code)
+
+
     """Add a version to a channel's policy, or to one item's on it; always 201."""
     await _all(conn, SQL.lock_masters)
     subject = f"policy of channel {body.channel!r}"

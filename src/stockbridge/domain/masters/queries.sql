@@ -202,7 +202,7 @@ FROM item i WHERE i.sku = %(sku)s::text;
 
 -- name: find_system
 -- One system by code.
-SELECT lifecycle FROM system WHERE code = %(code)s::text;
+SELECT lifecycle, connector FROM system WHERE code = %(code)s::text;
 
 -- name: put_location
 -- Makes or replaces a location; `made` tells which.
@@ -277,10 +277,12 @@ FROM channel c WHERE c.code = %(code)s::text;
 -- name: put_system
 -- Makes or replaces a partner's endpoint; `made` tells which.
 INSERT INTO system (
-    code, name, kind, criticality, owner_team, lifecycle, updated_at, correlation_id
+    code, name, kind, criticality, owner_team, lifecycle, connector, config, environment,
+    operations, updated_at, correlation_id
 ) VALUES (
     %(code)s::text, %(name)s::text, %(kind)s::text, %(criticality)s::smallint,
-    %(owner_team)s::text, %(lifecycle)s::text, %(now)s::timestamptz, %(correlation_id)s::text
+    %(owner_team)s::text, %(lifecycle)s::text, %(connector)s::text, %(config)s::json,
+    %(environment)s::text, %(operations)s::text[], %(now)s::timestamptz, %(correlation_id)s::text
 )
 ON CONFLICT (code) DO UPDATE SET
     name = excluded.name, kind = excluded.kind, criticality = excluded.criticality,
@@ -291,9 +293,18 @@ RETURNING xmax = 0 AS made;
 -- name: system_document
 -- A system as the API shows it.
 SELECT json_build_object(
+    connector = excluded.connector, config = excluded.config,
+    environment = excluded.environment, operations = excluded.operations,
     'code', code, 'name', name, 'kind', kind, 'criticality', criticality,
-    'owner_team', owner_team, 'lifecycle', lifecycle, 'updated_at', updated_at,
+    'owner_team', owner_team, 'lifecycle', lifecycle, 'connector', connector, 'config', config,
+    'environment', environment, 'operations', operations, 'updated_at', updated_at,
     'correlation_id', correlation_id
+-- name: set_lifecycle
+-- Moves a system to another state of its life.
+UPDATE system SET lifecycle = %(lifecycle)s::text, updated_at = %(now)s::timestamptz,
+    correlation_id = %(correlation_id)s::text
+WHERE code = %(code)s::text;
+
 ) AS document
 FROM system WHERE code = %(code)s::text;
 

@@ -3,7 +3,14 @@
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
-from stockbridge.contracts.masters import Alias, KitComponent, PutItem, PutPolicy, UnitOfMeasure
+from stockbridge.contracts.masters import (
+    Alias,
+    KitComponent,
+    PutItem,
+    PutPolicy,
+    PutSystem,
+    UnitOfMeasure,
+)
 from stockbridge.kernel.errors import Refusal
 
 NEXT_LIFECYCLES: Final[Mapping[str | None, tuple[str, ...]]] = {
@@ -16,6 +23,17 @@ NEXT_LIFECYCLES: Final[Mapping[str | None, tuple[str, ...]]] = {
     "retired": (),
 }
 """Where a system may go from each state; None is a system that does not exist yet."""
+
+STEPS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
+    "certify": (("draft", "testing"), "certified"),
+    "activate": (("certified",), "live"),
+    "suspend": (("live",), "suspended"),
+    "resume": (("suspended",), "live"),
+    "retire": (("draft", "testing", "certified", "live", "suspended"), "retired"),
+}
+"""What an operator may do with a system: from which states, to which."""
+TESTED_STEPS: Final = frozenset({"certify", "activate"})
+"""Those that a system with a connector takes only after a test that found nothing wrong."""
 
 WHOLE_PERCENT: Final = 100
 Error = dict[str, Any]
@@ -124,6 +142,37 @@ def check_lifecycle(code: str, current: str | None, wanted: str) -> Refusal | No
     choices = ", ".join(following) or "nothing, it has ended"
     detail = f"system {code!r} {state}, so it cannot become {wanted!r}; possible next: {choices}"
     return Refusal("lifecycle_step_not_allowed", detail, 409)
+
+
+def check_connector(body: PutSystem, current: str | None, connector: str | None) -> Refusal | None:
+    """What a system with a connector may not become by being put; `connector` is today's."""
+    if body.connector != connector and current not in {None, "draft", "testing"}:
+        detail = (
+            f"system {body.code!r} is {current!r}, so its connector stays {connector!r}; "
+            f"make a new system for {body.connector!r}"
+        )
+        return Refusal("connector_in_use", detail, 409)
+    is_new_state = body.lifecycle not in {None, current}
+    certifies = body.lifecycle == "certified" or (body.lifecycle, current) == ("live", "certified")
+    if body.connector is not None and is_new_state and certifies:
+        verb = "certify" if body.lifecycle == "certified" else "activate"
+        detail = (
+            f"system {body.code!r} becomes {body.lifecycle!r} by a test that finds nothing wrong: "
+            f"POST /v1/systems/{body.code}/{verb}"
+        )
+        return Refusal("test_needed", detail, 409)
+    return None
+
+
+def next_lifecycle(code: str, current: str, step: str) -> str | Refusal:
+    """Where a step of STEPS leads from the current state."""
+    sources, following = STEPS[step]
+    if current in sources:
+        return following
+    possible = [name for name, (states, _) in STEPS.items() if current in states]
+    choices = ", ".join(possible) or "nothing, it has ended"
+    detail = f"system {code!r} is {current!r}; to {step} it must be {' or '.join(sources)}"
+    return Refusal("lifecycle_step_not_allowed", f"{detail}; possible now: {choices}", 409)
 
 
 def check_policy(body: PutPolicy) -> Refusal | None:
