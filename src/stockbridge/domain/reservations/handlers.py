@@ -13,22 +13,25 @@ from stockbridge.contracts.commands import (
     ReserveStock,
     SetFences,
 )
-from stockbridge.domain.masters.model import Catalog, Channel, Policy
+from stockbridge.domain.masters.model import Catalog, Channel
 from stockbridge.domain.reservations.answers import reservation_answer
 from stockbridge.domain.reservations.change import apply_change, plan_change
 from stockbridge.domain.reservations.rules import (
     end,
     internal_id,
-    is_plain,
-    percent_shares,
-    promisable,
-    promise,
     promise_new,
-    take_plain,
 )
-from stockbridge.domain.reservations.sourcing import Demand, Pool, Take, source
+from stockbridge.domain.reservations.taking import (
+    backorder,
+    choose,
+    demand_of,
+    insufficient,
+    promise_takes,
+    take_new,
+    units_by_line,
+)
 from stockbridge.domain.world.command import Command, Decision
-from stockbridge.domain.world.model import Hold, Reservation, ReservationLine
+from stockbridge.domain.world.model import Reservation, ReservationLine
 from stockbridge.domain.world.needs import Needs
 from stockbridge.domain.world.resolve import (
     RowError,
@@ -39,7 +42,6 @@ from stockbridge.domain.world.resolve import (
     unknown_sku,
 )
 from stockbridge.domain.world.world import World
-from stockbridge.kernel.accounts import BACKORDERED, RESERVED
 from stockbridge.kernel.errors import Refusal
 
 
@@ -78,13 +80,13 @@ def decide_reserve(command: Command, world: World) -> Decision:
     lines = _resolve(world, channel, body.lines)
     if isinstance(lines, Refusal):
         return lines
-    takes = _take(world, channel, lines)
-    taken = _units_by_line(takes)
+    takes = take_new(world, channel, lines)
+    taken = units_by_line(takes)
     short = [line for line in lines if taken.get(line.line_no, 0) < line.units]
     if short:
         world.short_items.update(part for line in short for part, _ in line.parts)
         if body.mode == "all_or_nothing" or (body.mode == "partial" and not takes):
-            return _insufficient(short, taken)
+            return insufficient(short, taken)
     reservation = Reservation(
         world.new_id(), channel.channel_id, body.reference, "held", body.mode,
         world.now + timedelta(seconds=body.ttl_seconds), lines, world.now, None,
@@ -92,11 +94,11 @@ def decide_reserve(command: Command, world: World) -> Decision:
     )  # fmt: skip
     world.put_reservation(reservation)
     if world.fences:
-        _promise_takes(world, reservation, takes, command.correlation_id)
+        promise_takes(world, reservation, takes, command.correlation_id)
     else:
         promise_new(world, reservation, takes, command.correlation_id)
     if body.mode == "backorder":
-        _backorder(world, channel, reservation, short, taken, command.correlation_id)
+        backorder(world, channel, reservation, short, taken, command.correlation_id)
     return 201, reservation_answer(world, reservation)
 
 
@@ -133,93 +135,6 @@ def _resolve(
             )
         )  # fmt: skip
     return rows_refused(errors) if errors else lines
-
-
-def _take(world: World, channel: Channel, lines: list[ReservationLine]) -> list[Take]:
-    """Where the lines of a new order come from."""
-    policy = channel.policy_at(world.now)
-    if policy.kind == "shared" and is_plain(world, channel, lines):
-        return take_plain(world, channel, policy.safety_stock, lines)
-    return _source(world, channel, [_demand(channel, line, line.units) for line in lines])
-
-
-def _demand(channel: Channel, line: ReservationLine, units: int) -> Demand:
-    sources = channel.sources if line.location_id is None else (line.location_id,)
-    return Demand(line.line_no, line.parts, units, sources)
-
-
-def _source(
-    world: World,
-    channel: Channel,
-    demands: list[Demand],
-    returned: dict[tuple[int, int], int] | None = None,
-) -> list[Take]:
-    """Choose locations; `returned` are units about to be given back at a place."""
-    common = None if channel.item_policies else channel.policy_at(world.now)
-
-    def policy_of(item_id: int) -> Policy:
-        return common or channel.policy_at(world.now, item_id)
-
-    def free(item_id: int, location_id: int) -> int:
-        place = (item_id, location_id)
-        back = returned.get(place, 0) if returned else 0
-        return promisable(world, channel, policy_of(item_id), place, back)
-
-    limits: dict[int, int] = {}
-    if common is None or common.kind == "percent":
-        for item_id in {part for demand in demands for part, _ in demand.parts}:
-            limits.update(percent_shares(world, channel, policy_of(item_id), [item_id]))
-    fewest = channel.sourcing == "fewest_splits"
-    return source(demands, lambda: Pool(free, limits), fewest_splits=fewest)
-
-
-def _units_by_line(takes: list[Take]) -> dict[int, int]:
-    units: dict[int, int] = {}
-    for take in takes:
-        units[take.line_no] = units.get(take.line_no, 0) + take.units
-    return units
-
-
-def _promise_takes(
-    world: World, reservation: Reservation, takes: list[Take], correlation_id: str
-) -> None:
-    lines, number, channel_id = (
-        reservation.lines,
-        reservation.reservation_id,
-        reservation.channel_id,
-    )
-    for line_no, location_id, units in takes:
-        for item_id, each in lines[line_no - 1].parts:
-            hold = Hold(number, line_no, item_id, location_id, RESERVED, units * each)
-            promise(world, hold, channel_id, correlation_id)
-
-
-def _backorder(
-    world: World,
-    channel: Channel,
-    reservation: Reservation,
-    short: list[ReservationLine],
-    taken: dict[int, int],
-    correlation_id: str,
-) -> None:
-    number, channel_id = reservation.reservation_id, channel.channel_id
-    for line in short:
-        missing = line.units - taken.get(line.line_no, 0)
-        place = line.location_id if line.location_id is not None else channel.sources[0]
-        for item_id, each in line.parts:
-            hold = Hold(number, line.line_no, item_id, place, BACKORDERED, missing * each)
-            promise(world, hold, channel_id, correlation_id)
-
-
-def _insufficient(short: list[ReservationLine], taken: dict[int, int]) -> Refusal:
-    errors = []
-    for line in short:
-        units = taken.get(line.line_no, 0)
-        detail = f"{line.sku}: {line.units} wanted, {units} can be promised"
-        error = row_error(line.line_no - 1, "quantity", "insufficient_stock", detail)
-        errors.append(error | {"sku": line.sku, "requested": line.units, "promisable": units})
-    detail = "; ".join(error["detail"] for error in errors[:5])
-    return Refusal("insufficient_stock", detail, 409, errors)
 
 
 # Change, confirm, release, expire -------------------------------------------------------------
@@ -286,9 +201,9 @@ def _change_lines(
     plan = plan_change(world, reservation, body.lines)
     if isinstance(plan, Refusal):
         return plan
-    demands = [_demand(channel, line, units) for line, units in plan.increases]
-    takes = _source(world, channel, demands, plan.returned) if demands else []
-    taken = _units_by_line(takes)
+    demands = [demand_of(channel, line, units) for line, units in plan.increases]
+    takes = choose(world, channel, demands, plan.returned) if demands else []
+    taken = units_by_line(takes)
     short = [
         line._replace(units=units)
         for line, units in plan.increases
@@ -297,11 +212,11 @@ def _change_lines(
     if short:
         world.short_items.update(part for line in short for part, _ in line.parts)
         if reservation.mode == "all_or_nothing":
-            return _insufficient(short, taken)
+            return insufficient(short, taken)
     apply_change(world, reservation, plan, command.correlation_id)
-    _promise_takes(world, reservation, takes, command.correlation_id)
+    promise_takes(world, reservation, takes, command.correlation_id)
     if reservation.mode == "backorder":
-        _backorder(world, channel, reservation, short, taken, command.correlation_id)
+        backorder(world, channel, reservation, short, taken, command.correlation_id)
     return None
 
 
