@@ -287,24 +287,24 @@ INSERT INTO system (
 ON CONFLICT (code) DO UPDATE SET
     name = excluded.name, kind = excluded.kind, criticality = excluded.criticality,
     owner_team = excluded.owner_team, lifecycle = excluded.lifecycle,
+    connector = excluded.connector, config = excluded.config,
+    environment = excluded.environment, operations = excluded.operations,
     updated_at = excluded.updated_at, correlation_id = excluded.correlation_id
 RETURNING xmax = 0 AS made;
 
--- name: system_document
--- A system as the API shows it.
-SELECT json_build_object(
-    connector = excluded.connector, config = excluded.config,
-    environment = excluded.environment, operations = excluded.operations,
-    'code', code, 'name', name, 'kind', kind, 'criticality', criticality,
-    'owner_team', owner_team, 'lifecycle', lifecycle, 'connector', connector, 'config', config,
-    'environment', environment, 'operations', operations, 'updated_at', updated_at,
-    'correlation_id', correlation_id
 -- name: set_lifecycle
 -- Moves a system to another state of its life.
 UPDATE system SET lifecycle = %(lifecycle)s::text, updated_at = %(now)s::timestamptz,
     correlation_id = %(correlation_id)s::text
 WHERE code = %(code)s::text;
 
+-- name: system_document
+-- A system as the API shows it.
+SELECT json_build_object(
+    'code', code, 'name', name, 'kind', kind, 'criticality', criticality,
+    'owner_team', owner_team, 'lifecycle', lifecycle, 'connector', connector, 'config', config,
+    'environment', environment, 'operations', operations, 'updated_at', updated_at,
+    'correlation_id', correlation_id
 ) AS document
 FROM system WHERE code = %(code)s::text;
 
