@@ -11,6 +11,7 @@ from stockbridge.contracts.masters import (
     PutChannel,
     PutItem,
     PutLocation,
+    PutOrderFlow,
     PutPolicy,
     PutReasonCode,
     PutSystem,
@@ -248,3 +249,24 @@ async def test_the_cache_is_bounded_and_keeps_what_is_asked(conn):
         assert {"KIT", "A", "B", f"N{n}"} <= set(masters.items)
         assert len(masters.items) <= 5 + 4  # the bound, and what one fetch may add
     assert set(masters.items) == {item.sku for item in masters.items_by_id.values()}
+
+
+# Order flows ----------------------------------------------------------------------------------
+async def test_an_order_flow_is_versioned_and_the_newest_is_in_force(conn):
+    first = await put(conn, PutOrderFlow("web", erp="erp"))
+    second = await put(conn, PutOrderFlow("web", release="manual", needs_payment=True))
+    assert [first[1]["version"], second[1]["version"]] == [1, 2]
+    masters = Masters()
+    await masters.reload(conn)
+    flow = masters.channels["web"].flow
+    assert (flow.version, flow.erp, flow.release, flow.needs_payment) == (2, None, "manual", True)
+
+
+async def test_an_order_flow_names_a_channel_and_a_system_that_exist(conn):
+    for body, code in (
+        (PutOrderFlow("nowhere"), "unknown_channel"),
+        (PutOrderFlow("web", erp="none"), "unknown_system"),
+    ):
+        refused = await put(conn, body)
+        assert isinstance(refused, Refusal)
+        assert refused.code == code

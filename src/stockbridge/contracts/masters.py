@@ -118,6 +118,22 @@ class PutPolicy(Shape, frozen=True):
     stale_buffer_units: NotNegative = 0
 
 
+class PutOrderFlow(Shape, frozen=True):
+    """A new version of the way a channel's orders take; each order keeps the one it began with.
+
+    `erp`: the system that must accept them; none, and that step is skipped. `release`: `auto` as
+    soon as something is promised, `complete` once everything is, `manual` when told.
+    `needs_payment`: not before it was paid. `asks_building`: what was released is only called off
+    when the building agrees.
+    """
+
+    channel: Code
+    erp: Code | None = None
+    release: Literal["auto", "complete", "manual"] = "auto"
+    needs_payment: bool = False
+    asks_building: bool = False
+
+
 class PutReasonCode(Shape, frozen=True):
     """Make or replace a reason code: which sign it allows and where the quantity goes."""
 

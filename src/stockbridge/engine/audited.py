@@ -25,6 +25,7 @@ NOUNS: dict[type, tuple[str, tuple[str, ...]]] = {
     masters.PutSystem: ("system.put", ("code",)),
     masters.PutReasonCode: ("reason_code.put", ("code",)),
     masters.PutPolicy: ("policy.put", ("channel", "sku")),
+    masters.PutOrderFlow: ("order_flow.put", ("channel",)),
     commands.SetSafetyStock: ("safety_stock.set", ()),
     commands.SetFences: ("fences.set", ("channel",)),
 }

@@ -15,6 +15,7 @@ from stockbridge.domain.masters.model import (
     Channel,
     Item,
     Location,
+    OrderFlow,
     Policy,
     ReasonCode,
     System,
@@ -121,11 +122,14 @@ async def _channels(conn: AsyncConnection[Any]) -> list[Channel]:
     versions: Versions = defaultdict(lambda: defaultdict(list))
     for channel_id, item_id, *version in await _rows(conn, SQL.all_policies):
         versions[channel_id][item_id].append(_policy(*version))
+    flows = {row[0]: OrderFlow(*row[1:]) for row in await _rows(conn, SQL.all_order_flows)}
     channels = await _rows(conn, SQL.all_channels)
-    return [_channel(row, versions[row[0]]) for row in channels]
+    return [_channel(row, versions[row[0]], flows.get(row[0], OrderFlow())) for row in channels]
 
 
-def _channel(row: tuple[Any, ...], versions: dict[int | None, list[Policy]]) -> Channel:
+def _channel(
+    row: tuple[Any, ...], versions: dict[int | None, list[Policy]], flow: OrderFlow
+) -> Channel:
     channel_id, code, sourcing, sources, freshness_seconds_max, system, name = row
     return Channel(
         channel_id,
@@ -137,6 +141,7 @@ def _channel(row: tuple[Any, ...], versions: dict[int | None, list[Policy]]) -> 
         item_policies={i: tuple(v) for i, v in versions.items() if i is not None},
         system=system,
         name=name,
+        flow=flow,
     )
 
 

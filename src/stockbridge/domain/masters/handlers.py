@@ -16,6 +16,7 @@ from stockbridge.contracts.masters import (
     PutChannel,
     PutItem,
     PutLocation,
+    PutOrderFlow,
     PutPolicy,
     PutReasonCode,
     PutSystem,
@@ -250,6 +251,26 @@ async def put_policy(conn: Conn, body: PutPolicy, context: Context) -> Answer:
     return 201, document | stamped | terms | {"correlation_id": context.correlation_id}
 
 
+async def put_order_flow(conn: Conn, body: PutOrderFlow, context: Context) -> Answer:
+    """Add a version to the way a channel's orders take; always 201."""
+    await _all(conn, SQL.lock_masters)
+    subject = f"order flow of channel {body.channel!r}"
+    channel = await _one(conn, SQL.find_channel, code=body.channel)
+    if channel is None:
+        errors = rules.unknown([body.channel], (), "channel", "channel")
+        return Refusal("unknown_channel", f"{subject}: {errors[0]['detail']}", errors=errors)
+    if refused := await _unknown_system(conn, body.erp, "erp", subject):
+        return refused
+    terms = msgspec.structs.asdict(body)
+    del terms["channel"]
+    record = {"channel_id": channel["channel_id"], "author": context.principal or "unknown"}
+    added = await _all(conn, SQL.add_order_flow, **record, **terms, **_stamps(context))
+    await _all(conn, SQL.bump_epoch)
+    document = {"channel": body.channel, "version": added[0]["version"], **terms}
+    stamps = {"author": record["author"], "recorded_at": context.now.isoformat()}
+    return 201, document | stamps | {"correlation_id": context.correlation_id}
+
+
 async def put_reason_code(conn: Conn, body: PutReasonCode, context: Context) -> Answer:
     """Make or replace a reason code."""
     await _all(conn, SQL.lock_masters)
@@ -264,6 +285,7 @@ HANDLERS: dict[type, Handler] = {
     PutChannel: put_channel,
     PutSystem: put_system,
     PutPolicy: put_policy,
+    PutOrderFlow: put_order_flow,
     PutReasonCode: put_reason_code,
 }
 """The handler of each command that changes masters."""

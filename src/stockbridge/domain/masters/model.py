@@ -8,6 +8,7 @@ from typing import Literal
 AllocationKind = Literal["shared", "percent", "ring_fenced"]
 StaleAction = Literal["serve", "buffer", "zero"]
 Sourcing = Literal["priority", "fewest_splits"]
+ReleaseKind = Literal["auto", "complete", "manual"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +105,21 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
+class OrderFlow:
+    """One version of the way a channel's orders take; see contracts.masters.PutOrderFlow."""
+
+    version: int = 0
+    erp: str | None = None
+    release: ReleaseKind = "auto"
+    needs_payment: bool = False
+    asks_building: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Channel:
     """Where demand comes from; `sources` are location ids, first priority first.
 
-    `policies` and `item_policies` hold every version, oldest effective first.
+    `policies` and `item_policies` hold every version, oldest effective first; `flow` is the newest.
     """
 
     channel_id: int
@@ -119,6 +131,7 @@ class Channel:
     item_policies: Mapping[int, tuple[Policy, ...]] = field(default_factory=dict)
     system: str | None = None
     name: str = ""
+    flow: OrderFlow = OrderFlow()
 
     def policy_at(self, moment: datetime, item_id: int | None = None) -> Policy:
         """The version in force at `moment`: the item's own, else the channel's, else defaults."""

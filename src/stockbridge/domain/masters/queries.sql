@@ -33,6 +33,12 @@ FROM channel c ORDER BY c.channel_id;
 SELECT channel_id, item_id, version, effective_from, author, body
 FROM policy ORDER BY channel_id, item_id, effective_from, version;
 
+-- name: all_order_flows
+-- The newest version of the way each channel's orders take.
+SELECT DISTINCT ON (channel_id)
+       channel_id, version, erp, release, needs_payment, asks_building
+FROM order_flow ORDER BY channel_id, version DESC;
+
 -- name: all_reason_codes
 -- The governed list of reasons.
 SELECT code, description, sign, account, active FROM reason_code ORDER BY code;
@@ -345,3 +351,15 @@ FROM policy p
 WHERE p.channel_id = %(channel_id)s::bigint
 AND p.item_id IS NOT DISTINCT FROM %(item_id)s::bigint
 RETURNING version, effective_from;
+
+-- name: add_order_flow
+-- The next version of the way a channel's orders take; never edited.
+INSERT INTO order_flow (
+    channel_id, version, author, erp, release, needs_payment, asks_building, recorded_at,
+    correlation_id
+)
+SELECT %(channel_id)s::bigint, coalesce(max(f.version), 0) + 1, %(author)s::text, %(erp)s::text,
+    %(release)s::text, %(needs_payment)s::boolean, %(asks_building)s::boolean,
+    %(now)s::timestamptz, %(correlation_id)s::text
+FROM order_flow f WHERE f.channel_id = %(channel_id)s::bigint
+RETURNING version;

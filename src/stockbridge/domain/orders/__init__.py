@@ -1,0 +1,1 @@
+"""Orders: what a channel sold or asks for, from placing to completion."""
