@@ -21,12 +21,14 @@ from stockbridge.contracts.events.decoding import (
 )
 from stockbridge.contracts.events.registry import BY_NAME, split
 from stockbridge.contracts.events.upcasting import UPCASTS, Upcasts
+from stockbridge.contracts.partners import reading as partners
 from stockbridge.contracts.schemas import Check, check_of
 
 Headers = tuple[tuple[bytes, bytes], ...]
 UNMATCHED: Final = "unmatched"
 """The name, in place of a mapping's, of what no mapping of its system takes yet."""
 READABLE: Final = ("active", "deprecated")
+_NO_PARTNERS: Final = partners.PartnerReader(None, {})
 
 
 def unmatched(system: str) -> str:
@@ -63,7 +65,9 @@ class Catalog:
         published: Iterable[Published] = (),
         mappings: Iterable[mapped.Mapping] = (),
         upcasts: Upcasts = UPCASTS,
+        reader: partners.PartnerReader = _NO_PARTNERS,
     ) -> None:
+        self._reader = reader
         self._published = {each.contract: each for each in published}
         self._mappings = {mapping.name: mapping for mapping in mappings}
         self._by_contract = {
@@ -78,6 +82,8 @@ class Catalog:
         """The command bodies that a message asks for, in its order. Never raises."""
         if contract.startswith(mapped.PREFIX):
             return self._read_mapped(contract, content_type, body)
+        if contract.startswith(partners.PREFIX):
+            return self._reader.read(contract, body)
         if contract == epcis.CONTRACT:
             return epcis.decode(body)
         if rows.takes(contract, content_type):

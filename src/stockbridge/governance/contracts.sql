@@ -98,3 +98,9 @@ SELECT name, version, status, direction, description, schema::text
 FROM message_contract
 WHERE status IN ('active', 'deprecated') AND name NOT LIKE 'mapping:%%'
 ORDER BY name, version;
+
+-- name: connector_systems
+-- Systems with a connector, their configuration and its version: microseconds, so that it grows.
+SELECT code, connector, config::text, (extract(epoch FROM updated_at) * 1000000)::bigint
+FROM system WHERE connector IS NOT NULL
+ORDER BY code;

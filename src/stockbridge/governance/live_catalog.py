@@ -14,6 +14,8 @@ from stockbridge.contracts.catalog import Catalog, Headers, Published
 from stockbridge.contracts.events import Undecodable
 from stockbridge.contracts.expression import Failed
 from stockbridge.contracts.mapping import Manifest, Mapping
+from stockbridge.contracts.partners.model import Connectors
+from stockbridge.contracts.partners.reading import Configured, PartnerReader
 from stockbridge.governance.contracts import sync_builtin
 from stockbridge.kernel.errors import Misconfigured
 from stockbridge.store.database import connect
@@ -30,11 +32,13 @@ _RETRY_SECONDS = 0.5
 class LiveCatalog:
     """Decodes by what is published now; `start` loads and follows, `stop` ends that.
 
-    While the database is away it decodes by what it knew last.
+    While the database is away it decodes by what it knew last. Messages of systems with a
+    connector are read by `connectors`.
     """
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, connectors: Connectors | None = None) -> None:
         self._dsn = dsn
+        self._connectors = connectors
         self._task: asyncio.Task[None] | None = None
         self.catalog = Catalog()
 
@@ -65,7 +69,7 @@ class LiveCatalog:
 
     async def reload(self, conn: Connection) -> None:
         """Read everything anew."""
-        self.catalog = await read_catalog(conn)
+        self.catalog = await read_catalog(conn, self._connectors)
 
     async def _listen(self) -> Connection:
         conn = await connect(self._dsn, application_name="stockbridge contracts")
@@ -99,7 +103,7 @@ class LiveCatalog:
                 return await self._listen()
 
 
-async def read_catalog(conn: Connection) -> Catalog:
+async def read_catalog(conn: Connection, connectors: Connectors | None = None) -> Catalog:
     """What is published now; a mapping that this release cannot use is left out, and logged."""
     rows = await (await conn.execute(SQL.catalog_contracts)).fetchall()
     published = [
@@ -108,7 +112,12 @@ async def read_catalog(conn: Connection) -> Catalog:
     ]
     bodies = await (await conn.execute(SQL.active_mappings)).fetchall()
     mappings = [mapping for (body,) in bodies if (mapping := _mapping(body)) is not None]
-    return Catalog(published, mappings)
+    systems = await (await conn.execute(SQL.connector_systems)).fetchall()
+    configured = {
+        code: Configured(connector, msgspec.json.decode(config), version)
+        for code, connector, config, version in systems
+    }
+    return Catalog(published, mappings, reader=PartnerReader(connectors, configured))
 
 
 def _mapping(body: str) -> Mapping | None:

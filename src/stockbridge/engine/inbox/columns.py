@@ -13,6 +13,9 @@ from stockbridge.engine.inbox.rules import identity
 from stockbridge.store.arrays import ints, ints_or_null, texts, texts_or_null
 
 HASH_BYTES = 32
+VERSIONED = "connector:"
+"""Contracts whose ids name a version of what they tell: a webhook and a poll may put the same
+thing in different bytes, and the one that comes second is a repeat."""
 Repeats = list[tuple[str, int, int]]
 """(identity, position, times) of messages whose source id stands more than once in the batch."""
 
@@ -28,7 +31,7 @@ class Batch:
         self.places: list[int] = []
         found: dict[tuple[str, str, bytes], int] = {}
         for envelope in envelopes:
-            content_hash = sha256(envelope.body).digest()
+            content_hash = sha256(_content(envelope)).digest()
             key = (envelope.system, envelope.source_message_id, content_hash)
             place = found.setdefault(key, len(found))
             self.places.append(place)
@@ -77,6 +80,13 @@ class Batch:
                 later.append((name, position, self.times[position - 1]))
             seen.add(name)
         return later
+
+
+def _content(envelope: Envelope) -> bytes:
+    """What tells contents of one id apart: a connector's ids name a version, so theirs is one."""
+    if envelope.contract.startswith(VERSIONED):
+        return envelope.source_message_id.encode()
+    return envelope.body
 
 
 def sequence_values(envelopes: Sequence[Envelope]) -> tuple[dict[str, Any], dict[str, Any]] | None:

@@ -23,7 +23,7 @@ LIMIT %(limit)s::bigint;
 -- One message with its bytes, how often it came, and what it waits for.
 SELECT m.message_id, m.received_at, m.system, m.flow, m.sequence, m.correlation_id, m.principal,
        m.contract, m.content_type, m.body, m.attempts, m.source_message_id, m.causation_id, m.door,
-       encode(m.content_hash, 'hex'), m.status, m.reason_code, m.reason, m.settled_at,
+       encode(sha256(m.body), 'hex'), m.status, m.reason_code, m.reason, m.settled_at,
        coalesce((SELECT i.times_seen FROM message_identity i
                  WHERE i.identity = %(identity)s::uuid AND i.message_id = m.message_id), 1),
        ARRAY(SELECT p.wait_key FROM parked p WHERE p.message_id = m.message_id

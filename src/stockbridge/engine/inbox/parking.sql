@@ -43,6 +43,11 @@ WHERE CASE w.kind
         (SELECT sum(m.version) FROM mapping m
          WHERE m.system = regexp_replace(w.name, ':\d+$', '') AND m.status = 'active')
         > substring(w.name FROM ':(\d+)$')::bigint
+    WHEN 'system' THEN EXISTS (
+        SELECT FROM system s
+        WHERE s.code = regexp_replace(w.name, ':\d+$', '') AND s.connector IS NOT NULL
+          AND (extract(epoch FROM s.updated_at) * 1000000)::bigint
+              > substring(w.name FROM ':(\d+)$')::bigint)
     WHEN 'sequence' THEN EXISTS (
         SELECT FROM source_sequence s
         WHERE s.received @> (regexp_match(w.name, ':(\d+)$'))[1]::bigint
