@@ -88,7 +88,8 @@ class Stock(Shape, frozen=True, kw_only=True):
     mode: absolute, delta or compare_and_set. `basis`: what the figure means there: available to
     this channel, or that plus what the channel itself sold and did not ship yet. `item_key`: the
     item's id there is an alias in the system's namespace, or our SKU. `is_async`: an answer of
-    success says accepted, not applied.
+    success says accepted, not applied. `reads_first` (mode absolute): a figure above zero is read
+    before it is written, so that what was sold there and not heard of is not put back.
     """
 
     mode: Literal["absolute", "delta", "compare_and_set"] = "absolute"
@@ -100,6 +101,7 @@ class Stock(Shape, frozen=True, kw_only=True):
     is_async: bool = False
     quantity_max: Whole = 999_999
     verify_after_seconds: Whole = 60
+    reads_first: bool = True
     idempotent: bool = False
 
 

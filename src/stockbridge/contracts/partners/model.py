@@ -6,6 +6,7 @@ Outbox and ingress know connectors only by these shapes, and connectors know the
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, NamedTuple, Protocol
+from uuid import UUID, uuid5
 
 import msgspec
 
@@ -13,6 +14,7 @@ from stockbridge.contracts.base import Shape
 from stockbridge.contracts.events import Undecodable
 from stockbridge.contracts.partners.manifest import Manifest
 
+_CALLS = UUID("5a0d0f5e-6f5c-5b0e-9a70-2f1f6f2f3c11")
 OutcomeKind = Literal["confirmed", "accepted", "rejected", "later", "unknown"]
 
 
@@ -37,8 +39,9 @@ class StockUpdate(msgspec.Struct, frozen=True):
     """One row to publish: the absolute figure the partner shall show for item (and location).
 
     `item` and `location` are the partner's own ids (location '' where it keeps one figure).
-    `version` grows with each new desired figure. `previous` is the figure we believe the partner
-    shows now, None when we do not know it.
+    `version` grows with each new figure or new `previous` to be sent, and stays for a call that is
+    repeated. `previous` is the figure we believe the partner shows now, None when we do not know
+    it (only where absolute figures are set without reading).
     """
 
     listing_id: int
@@ -49,6 +52,12 @@ class StockUpdate(msgspec.Struct, frozen=True):
     version: int
     previous: int | None = None
     attributes: Mapping[str, str] = {}
+
+
+def key_of(updates: Sequence[StockUpdate]) -> str:
+    """The idempotency key of a call with these rows: a UUID, the same for the same call only."""
+    rows = ";".join(f"{u.listing_id}:{u.version}:{u.quantity}:{u.previous}" for u in updates)
+    return str(uuid5(_CALLS, rows))
 
 
 class Observed(msgspec.Struct, frozen=True):
@@ -185,7 +194,11 @@ class Decoder(Protocol):
     """The pure half of a connector: its mapping, the same bytes always to the same commands."""
 
     def __call__(self, topic: str, body: bytes, config: Mapping[str, Any]) -> "Decoded":
-        """The events a kept message tells, as (type, data) in the hub's words."""
+        """The events a kept message tells, as (type, data) in the hub's words.
+
+        `config` has the manifest's defaults, and `system`, the system's code, which is the
+        namespace of its aliases.
+        """
 
 
 class EventData(msgspec.Struct, frozen=True):
@@ -243,7 +256,7 @@ class Connectors(Protocol):
         """A connection; raises Misconfigured."""
 
     def decode(self, name: str, topic: str, body: bytes, config: Mapping[str, Any]) -> Decoded:
-        """The events of a kept message; never raises."""
+        """The events of a kept message; never raises. `config` must have `system`, its code."""
 
 
 class Partners(Protocol):
