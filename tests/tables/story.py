@@ -6,11 +6,11 @@
     A@W1                        | available=10 reserved=4
 
 Actions name documents and reservations; `r1` stands for the id the hub gave. Options are
-`name=value`; `at=09:30` is a moment of one day in the past. A line item is `SKU:quantity`, with a
-unit `A:2CASE`, a location `A:2@W1` where the action takes one for each line. Every refusal is
-held to have changed nothing, as is everything marked `same`; `lapses=r1` tells that the action
-first ends what is due. `A@W1` looks at a balance: states
-not named are 0. After the last line every law of the books is checked.
+`name=value`; `at=09:30` is a moment of one day in the past, `sequence=5` the source's number. A
+line item is `SKU:quantity`, with a unit `A:2CASE`, a location `A:2@W1` where the action takes one
+for each line. Every refusal is held to have changed nothing, as is everything marked `same`;
+`lapses=r1` tells that the action first ends what is due. `A@W1` looks at a balance: states not
+named are 0. After the last line every law of the books is checked.
 """
 
 import re
@@ -43,7 +43,8 @@ DUMPS = {
     "count_anchor": "*",
 }
 ITEM = re.compile(r"(?P<sku>[A-Z]+|\d+):(?P<quantity>-?\d+)(?P<uom>[A-Z]+)?(@(?P<place>\w+))?")
-STAGES = {"allocate": "allocated", "pick": "picked", "pack": "packed", "ship": "shipped"}
+STAGES = {"allocate": "allocated", "deallocate": "deallocated", "pick": "picked",
+          "pack": "packed", "ship": "shipped"}  # fmt: skip
 
 
 class Line(NamedTuple):
@@ -231,13 +232,15 @@ def _quantities(line: Line, shape: Any, **more: str | None) -> list[Any]:
 
 def _stamp(line: Line) -> dict[str, Any]:
     clock = line.options.get("at")
-    source = line.options.get("source")
+    said: dict[str, Any] = {"source": line.options.get("source")}
+    if "sequence" in line.options:
+        said["sequence"] = int(line.options["sequence"])
     if clock is None:
-        return {"source": source}
+        return said
     if clock == "ahead":
-        return {"source": source, "occurred_at": datetime.now(UTC) + timedelta(hours=1)}
+        return said | {"occurred_at": datetime.now(UTC) + timedelta(hours=1)}
     hours, minutes = map(int, clock.split(":"))
-    return {"source": source, "occurred_at": DAY + timedelta(hours=hours, minutes=minutes)}
+    return said | {"occurred_at": DAY + timedelta(hours=hours, minutes=minutes)}
 
 
 def _receive(_stage: Stage, line: Line) -> c.ReportReceipt:

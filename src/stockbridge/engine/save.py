@@ -314,7 +314,6 @@ def _facts(world: World) -> Iterable[Write]:
                 "accounts": ints(accounts),
                 "quantities": ints([supply.quantity for supply in supplies]),
                 "moments": moments([supply.expected_at for supply in supplies]),
-                "stated": moments([supply.stated_at for supply in supplies]),
             },
         )
 

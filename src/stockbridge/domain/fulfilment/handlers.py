@@ -1,21 +1,19 @@
 """Facts of goods coming in, going out, moving between locations and coming back."""
 
-from collections import Counter
 from typing import Any
 
 from stockbridge.contracts.commands import ReportShipment
 from stockbridge.domain.fulfilment.rules import STAGES, Reached, reached, steps
 from stockbridge.domain.ledger.facts import FactLine, FactSpec
-from stockbridge.domain.ledger.handlers import draw_supply, supply_key
+from stockbridge.domain.ledger.handlers import book_supplied, settle_supplied, supply_key
 from stockbridge.domain.ledger.lines import Level, units_of
+from stockbridge.domain.ledger.pipeline import RECEIVED, supplied
 from stockbridge.domain.ledger.posting import Posting
 from stockbridge.domain.masters.model import Catalog
 from stockbridge.domain.reservations.rules import internal_id, keep_promises, renew_promise
 from stockbridge.domain.world.model import (
-    Booked,
     ExceptionCase,
     FulfilmentLine,
-    Movement,
     Reports,
     Supply,
 )
@@ -31,16 +29,13 @@ from stockbridge.kernel.accounts import (
     DEALLOCATE,
     DISPOSE,
     IN_TRANSIT,
-    ON_ORDER,
     PACK,
     PICK,
     PICKED,
     QUARANTINED,
-    RECEIVE,
     RETURN_RECEIVE,
     SCRAP,
     SHIP,
-    SUPPLIER,
     TRANSFER,
     TRANSFER_RECEIVE,
     TRANSFER_SHIP,
@@ -67,52 +62,19 @@ DISPOSED = {None: QUARANTINED, "restock": AVAILABLE, "scrap": SCRAP}
 
 
 # Receipts -------------------------------------------------------------------------------------
-def _book_receipt(posting: Posting, fact: FactLine, change: Level) -> dict[str, Any]:
-    """In transit first, then on order, then what nobody announced."""
-    state = ACCOUNTS[fact.asked.state]
-    left = change[0] if change[0] >= 0 else _give_back(posting, fact, state, -change[0])
-    for pipeline in (IN_TRANSIT, ON_ORDER):
-        announced = draw_supply(posting, fact, pipeline, left)
-        posting.move(RECEIVE, fact.line, (pipeline, state), announced)
-        left -= announced
-    posting.move(RECEIVE, fact.line, (SUPPLIER, state), left)
-    return {"unannounced": left}
-
-
-def _give_back(posting: Posting, fact: FactLine, state: int, units: int) -> int:
-    """Undo what a receipt drew, the unannounced first; below zero: what is left to take back."""
-    world, place = posting.world, posting.places[0].location_id
-    own = (fact.line.item.item_id, place, posting.document_number, fact.line.name)
-    drawn: Counter[int] = Counter()
-    moves: list[Booked | Movement] = [*world.booked, *world.movements]
-    for move in moves:
-        if own == (move.item_id, move.location_id, move.document_number, move.document_line):
-            if move.to_account == state:
-                drawn[move.from_account] += move.quantity
-            elif move.from_account == state:
-                drawn[move.to_account] -= move.quantity
-    left = units - min(units, max(0, drawn[SUPPLIER]))
-    unannounced = units - left
-    for pipeline in (ON_ORDER, IN_TRANSIT):
-        key = supply_key(posting, fact, pipeline)
-        known = world.supplies.get(key, Supply(0, None))
-        back = min(left, max(0, drawn[pipeline]))
-        if back and (known.stated_at is None or posting.occurred_at >= known.stated_at):
-            posting.move(RECEIVE, fact.line, (pipeline, state), -back)
-            world.put_supply(key, known._replace(quantity=known.quantity + back))
-            left -= back
-    return -(unannounced + left)
-
-
 RECEIPT_SPEC = FactSpec(
     document_type=lambda body: body.document.type,
     kind=lambda body: f"receipt_{body.document.type}",
     number=lambda body: body.document.number,
     places=lambda body: [body.location],
     parts=lambda _body, line: (line.package, line.state, line.lot),
-    line=lambda body, line: f"receipt:{body.document.type}:{line.state}",
+    line=lambda body, _line: f"supply:{body.document.type}",
+    track=lambda _body, line: ACCOUNTS[line.state],
+    levels=supplied,
+    of_lots=RECEIVED,
     leaves_in=lambda _body, line: ACCOUNTS[line.state],
-    book=_book_receipt,
+    book=book_supplied,
+    settle=settle_supplied,
 )
 
 
@@ -221,7 +183,7 @@ SHIPMENT_SPEC = FactSpec(
     places=lambda body: [body.location],
     parts=lambda _body, line: (line.package, line.lot),
     line=lambda _body, _line: "fulfilment",
-    track=lambda body: STAGES[body.stage],
+    track=lambda body, _line: STAGES[body.stage],
     levels=reached,
     leaves_in=lambda body, _line: STAGE_ACCOUNTS[body.stage],
     book=_book_stage,

@@ -6,7 +6,8 @@ the pick that arrives afterwards books nothing (domain rule "stage facts").
 
 from typing import NamedTuple
 
-from stockbridge.domain.ledger.lines import units_of
+from stockbridge.domain.ledger.lines import Step, units_of
+from stockbridge.domain.ledger.lines import steps as steps_of
 from stockbridge.domain.world.model import Reports
 from stockbridge.kernel.accounts import ALLOCATED, AVAILABLE, CUSTOMER, PICKED
 
@@ -32,14 +33,6 @@ class Reached(NamedTuple):
 NOTHING = Reached(0, 0, 0)
 
 
-class Step(NamedTuple):
-    """Units that change state."""
-
-    from_account: int
-    to_account: int
-    units: int
-
-
 def reached(reports: Reports, until: int | None = None) -> Reached:
     """What was reached by a moment, each stage at least the later ones.
 
@@ -56,21 +49,11 @@ def reached(reports: Reports, until: int | None = None) -> Reached:
 
 def steps(change: Reached) -> list[Step]:
     """The fewest state changes that a change of what was reached comes to."""
-    net = {
-        AVAILABLE: -change.allocated,
-        ALLOCATED: change.allocated - change.picked,
-        PICKED: change.picked - change.shipped,
-        CUSTOMER: change.shipped,
-    }
-    made: list[Step] = []
-    givers = [(account, -units) for account, units in net.items() if units < 0]
-    for taker, wanted in reversed([(a, units) for a, units in net.items() if units > 0]):
-        left = wanted
-        while left:
-            giver, units = givers.pop()
-            moved = min(left, units)
-            made.append(Step(giver, taker, moved))
-            left -= moved
-            if units > moved:
-                givers.append((giver, units - moved))
-    return made
+    return steps_of(
+        {
+            AVAILABLE: -change.allocated,
+            ALLOCATED: change.allocated - change.picked,
+            PICKED: change.picked - change.shipped,
+            CUSTOMER: change.shipped,
+        }
+    )

@@ -19,12 +19,13 @@ from stockbridge.domain.ledger.lines import (
     plain,
     says_nothing_new,
     with_report,
+    with_the_rest,
 )
 from stockbridge.domain.ledger.posting import Posting
 from stockbridge.domain.ledger.rules import WITHDRAWN, check_balance, conflict, fact_key, rank
 from stockbridge.domain.masters.model import Catalog
 from stockbridge.domain.world.command import Command, Decision
-from stockbridge.domain.world.model import Fact, Report, Reports, Serial
+from stockbridge.domain.world.model import Fact, Report, Reports, Serial, Stated
 from stockbridge.domain.world.needs import Needs
 from stockbridge.domain.world.resolve import (
     ResolvedLine,
@@ -62,9 +63,11 @@ class FactSpec(NamedTuple):
     `document_type`, `kind` and `number` name the document; `places` its location codes, the
     first being the one that reports; `parts` are further parts of a line's business key; `check`
     may refuse the whole document beforehand. `levels` tells what a line's reports come to; a kind
-    without it states absolute figures (counts, supply) and books each as it stands. `track` is
-    the stage a report belongs to, `line` names the line that several kinds share, `settle` does
-    what follows once the line is booked, `leaves_in` names the account that a line's units end in.
+    without it (counts) books each as it stands. `track` is the stage a report belongs to, `line`
+    names the line that several kinds share, `of_lots` says how many of its stages can be of a lot
+    (None: all), `stated` is what a statement is told apart by, and statements are not reversible.
+    `settle` does what follows once the line is booked, `leaves_in` names the account that a
+    line's units end in.
     """
 
     document_type: Callable[[Any], str]
@@ -75,8 +78,10 @@ class FactSpec(NamedTuple):
     book: Book
     levels: Levels | None = plain
     leaves_in: Callable[[Any, Any], int] = lambda _body, _line: AVAILABLE
-    track: Callable[[Any], int] = lambda _body: 0
+    track: Callable[[Any, Any], int] = lambda _body, _line: 0
     line: Callable[[Any, Any], str] | None = None
+    of_lots: int | None = None
+    stated: Callable[[Posting], Stated] | None = None
     settle: Callable[[Posting, FactLine, Reports, Reports], Extra] | None = None
     check: Callable[[World, Any], Refusal | None] = lambda _world, _body: None
     explode_kits: bool = False
@@ -200,6 +205,8 @@ def book_changes(
     own = whole = list(changes(spec.levels, before, after))
     if lot is not None:
         own = list(changes(spec.levels, of_lot(before, lot), of_lot(after, lot)))
+        if spec.of_lots is not None:
+            own = with_the_rest(own, whole, spec.of_lots)
     for at, change in own:
         named = replace(posting, occurred_at=moment(at), lot=lot, serials=_serials(fact))
         yield spec.book(named, fact, change)
@@ -231,7 +238,7 @@ def _add_total(
     spec: FactSpec, posting: Posting, fact: FactLine, before: Reports
 ) -> tuple[str, Reports]:
     """A running total counts unless it says nothing new."""
-    track, units = spec.track(posting.body), fact.line.units
+    track, units = spec.track(posting.body, fact.asked), fact.line.units
     at, lot = microseconds(posting.occurred_at), _lot(fact)
     report = Report(track, at, units, is_total=True, lot=lot)
     key = fact_key("total", track, units, *([] if lot is None else [lot]))
@@ -250,7 +257,8 @@ def _add_report(
     if known is not None and known.rank == WITHDRAWN and known.source == fresh.source:
         return "duplicate", before
     at = microseconds(posting.occurred_at)
-    report = Report(spec.track(posting.body), at, fact.line.units, lot=_lot(fact))
+    track, stated = spec.track(posting.body, fact.asked), spec.stated and spec.stated(posting)
+    report = Report(track, at, fact.line.units, lot=_lot(fact), stated=stated)
     if known is not None and known.quantity == fresh.quantity:
         if fresh.rank >= known.rank:
             return "duplicate", before

@@ -2,14 +2,21 @@
 
 from typing import Any
 
-from stockbridge.contracts.commands import AdjustStock, ReportCount, SetSafetyStock
+from stockbridge.contracts.commands import (
+    AdjustStock,
+    RecordSupply,
+    ReportCount,
+    SetSafetyStock,
+    SupplyLine,
+)
 from stockbridge.domain.ledger.facts import FactLine, FactSpec
-from stockbridge.domain.ledger.lines import Level
+from stockbridge.domain.ledger.lines import Level, steps
+from stockbridge.domain.ledger.pipeline import RECEIVED, STAGES, newest, supplied
 from stockbridge.domain.ledger.posting import Posting
 from stockbridge.domain.ledger.rules import book_count
 from stockbridge.domain.masters.model import Catalog
 from stockbridge.domain.world.command import Command, Decision
-from stockbridge.domain.world.model import Supply
+from stockbridge.domain.world.model import Reports, Stated, Supply, SupplyKey
 from stockbridge.domain.world.needs import Needs
 from stockbridge.domain.world.resolve import RowError, row_error, rows_refused, unknown_sku
 from stockbridge.domain.world.world import World
@@ -22,14 +29,15 @@ from stockbridge.kernel.accounts import (
     DISPOSE,
     HOLD,
     IN_TRANSIT,
-    ON_ORDER,
     ORDER_SUPPLY,
     QUARANTINED,
+    RECEIVE,
     RELEASE,
     SCRAP,
     SHIP_SUPPLY,
     SUPPLIER,
 )
+from stockbridge.kernel.clock import microseconds, moment
 from stockbridge.kernel.errors import Refusal
 
 
@@ -122,48 +130,66 @@ STATE_SPEC = FactSpec(
 
 
 # Supply ---------------------------------------------------------------------------------------
-def supply_key(
-    posting: Posting, fact: FactLine, account: int
-) -> tuple[int, int, str, str, str, int]:
+def supply_key(posting: Posting, fact: FactLine, account: int) -> SupplyKey:
     """Key of the open pipeline row of a document line at the receiving location."""
     item_id, place = fact.line.item.item_id, posting.places[-1].location_id
     number, name = posting.document_number, fact.line.name
     return (item_id, place, posting.document_type, number, name, account)
 
 
-def draw_supply(posting: Posting, fact: FactLine, account: int, wanted: int) -> int:
-    """Take up to `wanted` units off the open pipeline of the line; what was there.
-
-    What occurred before the source stated the open quantity is inside that statement already.
-    """
-    key = supply_key(posting, fact, account)
-    open_supply = posting.world.supplies.get(key)
-    if open_supply is None or open_supply.quantity <= 0 or wanted <= 0:
-        return 0
-    if open_supply.stated_at is not None and posting.occurred_at < open_supply.stated_at:
-        return 0
-    units = min(wanted, open_supply.quantity)
-    posting.world.put_supply(key, open_supply._replace(quantity=open_supply.quantity - units))
-    return units
+def book_supplied(posting: Posting, fact: FactLine, change: Level) -> None:
+    """Book a change of a supply line: received, announced, on its way, cancelled."""
+    net = {SUPPLIER: -sum(change), **dict(zip(reversed(STAGES), reversed(change), strict=True))}
+    for giver, taker, units in steps(net):
+        posting.move(_supply_kind(giver, taker), fact.line, (giver, taker), units)
 
 
-def _book_supply(posting: Posting, fact: FactLine, _stated: Level) -> dict[str, Any]:
+def _supply_kind(giver: int, taker: int) -> int:
+    ends = {giver, taker}
+    if ends & {AVAILABLE, QUARANTINED}:
+        return RECEIVE
+    if taker == SUPPLIER:
+        return CANCEL_SUPPLY
+    return SHIP_SUPPLY if IN_TRANSIT in ends else ORDER_SUPPLY
+
+
+def settle_supplied(
+    posting: Posting, fact: FactLine, before: Reports, after: Reports
+) -> dict[str, Any]:
+    """Keep what is open of the line; how many of the units nobody had announced."""
+    was, now = supplied(before), supplied(after)
+    if was[RECEIVED:] != now[RECEIVED:] or any(now[RECEIVED:]):
+        for account, units in zip(STAGES[RECEIVED:], now[RECEIVED:], strict=True):
+            _keep_supply(posting, supply_key(posting, fact, account), units, after)
+    return {"unannounced": sum(now) - sum(was)}
+
+
+def _keep_supply(posting: Posting, key: SupplyKey, units: int, reports: Reports) -> None:
+    stands = newest(reports, key[-1]) if units else None
+    expected_at = stands.stated.expected_at if stands and stands.stated else None
+    supply = Supply(units, None if expected_at is None else moment(expected_at))
+    if supply != posting.world.supplies.get(key, Supply(0, None)):
+        posting.world.put_supply(key, supply)
+
+
+def _settle_statement(
+    posting: Posting, fact: FactLine, before: Reports, after: Reports
+) -> dict[str, Any]:
+    """What is open now; a stale statement is one that a newer one of its state outdates."""
+    settle_supplied(posting, fact, before, after)
     account = ACCOUNTS[posting.body.state]
-    key = supply_key(posting, fact, account)
-    known = posting.world.supplies.get(key, Supply(0, None))
-    if known.stated_at is not None and posting.occurred_at < known.stated_at:
-        return {"stale": True, "open": known.quantity}
-    difference = fact.line.units - known.quantity
-    if difference > 0:
-        shipped = draw_supply(posting, fact, ON_ORDER, difference) if account == IN_TRANSIT else 0
-        posting.move(SHIP_SUPPLY, fact.line, (ON_ORDER, IN_TRANSIT), shipped)
-        kind = ORDER_SUPPLY if account == ON_ORDER else SHIP_SUPPLY
-        posting.move(kind, fact.line, (SUPPLIER, account), difference - shipped)
-    elif difference < 0:
-        posting.move(CANCEL_SUPPLY, fact.line, (account, SUPPLIER), -difference)
-    stated = Supply(fact.line.units, posting.body.expected_at, posting.occurred_at)
-    posting.world.put_supply(key, stated)
-    return {"open": fact.line.units}
+    answer: dict[str, Any] = {"open": supplied(after)[STAGES.index(account)]}
+    return answer if newest(after, account) == after[fact.key] else answer | {"stale": True}
+
+
+def _stated(posting: Posting) -> Stated:
+    expected_at = posting.body.expected_at
+    expected = None if expected_at is None else microseconds(expected_at)
+    return Stated(posting.source, posting.body.sequence, expected)
+
+
+def _statement_parts(body: RecordSupply, line: SupplyLine) -> tuple[object, ...]:
+    return (body.expected_at, line.quantity, body.occurred_at, body.source, body.sequence)
 
 
 SUPPLY_SPEC = FactSpec(
@@ -171,9 +197,14 @@ SUPPLY_SPEC = FactSpec(
     kind=lambda body: f"supply_{body.state}",
     number=lambda body: body.document.number,
     places=lambda body: [body.location],
-    parts=lambda body, line: (body.expected_at, line.quantity, body.occurred_at),
-    book=_book_supply,
-    levels=None,
+    parts=_statement_parts,
+    line=lambda body, _line: f"supply:{body.document.type}",
+    track=lambda body, _line: ACCOUNTS[body.state],
+    levels=supplied,
+    of_lots=RECEIVED,
+    stated=_stated,
+    book=book_supplied,
+    settle=_settle_statement,
 )
 
 

@@ -7,6 +7,7 @@ that a count in between is right whichever is heard first.
 """
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from stockbridge.domain.world.model import Report, Reports
 
@@ -18,6 +19,30 @@ Levels = Callable[[Reports, int | None], Level]
 
 Changes = list[tuple[int, Level]]
 """(moment, change of the level), in time order."""
+
+
+class Step(NamedTuple):
+    """Units that change account."""
+
+    from_account: int
+    to_account: int
+    units: int
+
+
+def steps(net: dict[int, int]) -> list[Step]:
+    """The fewest moves that change each account by its net; the last named take and give first."""
+    made: list[Step] = []
+    givers = [(account, -units) for account, units in net.items() if units < 0]
+    for taker, wanted in reversed([(a, units) for a, units in net.items() if units > 0]):
+        left = wanted
+        while left:
+            giver, units = givers.pop()
+            moved = min(left, units)
+            made.append(Step(giver, taker, moved))
+            left -= moved
+            if units > moved:
+                givers.append((giver, units - moved))
+    return made
 
 
 def units_of(reports: Reports, track: int = 0, until: int | None = None) -> int:
@@ -56,7 +81,9 @@ def plain(reports: Reports, until: int | None) -> Level:
 def changes(levels: Levels, before: Reports, after: Reports) -> Iterator[tuple[int, Level]]:
     """(moment, change of the level) wherever more or less had moved by then than was thought."""
     done: Level | None = None
-    for at in sorted({report.at for report in (*before.values(), *after.values())}):
+    first = min((at for key in after for at in _touched(before, after, key)), default=0)
+    moments = {report.at for report in (*before.values(), *after.values())}
+    for at in sorted(at for at in moments if at >= first):
         was, now = levels(before, at), levels(after, at)
         difference = tuple(b - a for a, b in zip(was, now, strict=True))
         step = difference
@@ -65,6 +92,21 @@ def changes(levels: Levels, before: Reports, after: Reports) -> Iterator[tuple[i
         if any(step):
             yield at, step
         done = difference
+
+
+def _touched(before: Reports, after: Reports, key: str) -> Iterator[int]:
+    """The moments of a report that is new or was replaced."""
+    was, now = before.get(key), after[key]
+    if was != now:
+        yield now.at
+        if was is not None:
+            yield was.at
+
+
+def with_the_rest(part: Changes, whole: Changes, first: int) -> Changes:
+    """The part, its stages from `first` on taken from the whole, where they change at a moment."""
+    rest = dict(whole)
+    return [(at, (*change[:first], *rest.get(at, change)[first:])) for at, change in part]
 
 
 def beyond(whole: Changes, part: Changes) -> Iterator[tuple[int, Level]]:

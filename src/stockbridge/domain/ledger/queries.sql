@@ -20,7 +20,7 @@ WHERE a.item_id = ANY (%(items)s::bigint[]);
 -- name: read_supplies
 -- Reads the open pipeline of the documents.
 SELECT s.item_id, s.location_id, s.document_type, s.document_number, s.document_line, s.account,
-       s.quantity, s.expected_at, s.stated_at
+       s.quantity, s.expected_at
 FROM supply s
 WHERE s.item_id = ANY (%(items)s::bigint[]) AND s.document_number = ANY (%(documents)s::text[]);
 
@@ -185,14 +185,12 @@ ON CONFLICT (item_id, location_id, account) DO UPDATE SET counted_at = excluded.
 -- Keeps the open pipeline of document lines.
 INSERT INTO supply
     (item_id, location_id, document_type, document_number, document_line, account, quantity,
-     expected_at, stated_at)
+     expected_at)
 SELECT * FROM unnest(%(items)s::bigint[], %(locations)s::bigint[], %(types)s::text[],
                      %(numbers)s::text[], %(lines)s::text[], %(accounts)s::smallint[],
-                     %(quantities)s::bigint[], %(moments)s::timestamptz[],
-                     %(stated)s::timestamptz[])
+                     %(quantities)s::bigint[], %(moments)s::timestamptz[])
 ON CONFLICT (item_id, location_id, document_type, document_number, document_line, account)
-DO UPDATE SET quantity = excluded.quantity, expected_at = excluded.expected_at,
-    stated_at = excluded.stated_at;
+DO UPDATE SET quantity = excluded.quantity, expected_at = excluded.expected_at;
 
 -- name: put_facts
 -- Remembers business keys as booked, with the report that stands.

@@ -62,7 +62,7 @@ def decide_reversal(spec_of: SpecOf, command: Command, world: World) -> Decision
     lines = fact_lines(spec, reversal.fact, world.masters)
     if isinstance(lines, Refusal):
         return lines
-    if spec.levels is None or any(_is_total(fact) for fact in lines):
+    if spec.levels is None or spec.stated is not None or any(_is_total(fact) for fact in lines):
         return _not_reversible(spec, reversal.fact)
     start = len(world.movements)
     answers = [_take_back(spec, posting, fact) for fact in lines]
@@ -103,7 +103,7 @@ def _take_back(spec: FactSpec, posting: Posting, fact: FactLine) -> dict[str, An
         world.open_exceptions([conflict(gone, known, posting.command.correlation_id)])
     world.put_fact(fact.key, gone)
     before = world.lines.get(fact.line_key, {})
-    report = Report(spec.track(posting.body), microseconds(posting.occurred_at), 0)
+    report = Report(spec.track(posting.body, fact.asked), microseconds(posting.occurred_at), 0)
     after = with_report(before, fact.key, report)
     for extra in book_changes(spec, posting, fact, before, after):
         answer.update(extra or {})

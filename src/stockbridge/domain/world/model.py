@@ -230,10 +230,20 @@ class Fact(NamedTuple):
     rank: str = ""
 
 
+class Stated(NamedTuple):
+    """Of a statement of open supply: whose it is, its number there, when the goods are expected."""
+
+    source: str
+    sequence: int | None
+    expected_at: int | None
+    """Microseconds since 1970."""
+
+
 class Report(NamedTuple):
     """One report of a document line: `units` of a stage (`track`) at `at`, microseconds since 1970.
 
-    A running total says how many there were in all by then: of its lot, where it names one.
+    A running total says how many there were in all by then: of its lot, where it names one. A
+    statement says how many were open then.
     """
 
     track: int
@@ -241,6 +251,7 @@ class Report(NamedTuple):
     units: int
     is_total: bool = False
     lot: str | None = None
+    stated: Stated | None = None
 
 
 Reports = dict[str, Report]
@@ -272,8 +283,7 @@ SupplyKey = tuple[int, int, str, str, str, int]
 
 
 class Supply(NamedTuple):
-    """Open pipeline of one document line, when it is expected, and when its source said so."""
+    """Open pipeline of one document line, and when it is expected."""
 
     quantity: int
     expected_at: datetime | None
-    stated_at: datetime | None = None

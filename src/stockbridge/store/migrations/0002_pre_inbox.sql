@@ -251,9 +251,6 @@ COMMENT ON TABLE fact_line IS
 ALTER TABLE fulfilment_line
     ADD COLUMN deallocated bigint NOT NULL DEFAULT 0;
 
-ALTER TABLE supply ADD COLUMN stated_at timestamptz;
-COMMENT ON COLUMN supply.stated_at IS 'when its source stated the open quantity; older statements are stale';
-
 INSERT INTO reason_code (code, description, sign, account) VALUES
     ('TRANSFORMATION', 'Consumed or produced by making one thing of another', 0, 'adjustment');
 
