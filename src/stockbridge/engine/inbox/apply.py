@@ -143,16 +143,7 @@ class Applier:
 
     async def _apply(self, message: Message) -> None:
         try:
-            bodies = self.decode(message.contract, message.content_type, message.body)
-            if not isinstance(bodies, list):
-                return rules.undecodable(bodies)
-            if not bodies:
-                return Settlement("applied", "nothing_told", "it says nothing that concerns us")
-            if b"\0" in message.body or b"\\u0000" in message.body:
-                refused = _nul_refused(bodies)
-                if refused is not None:
-                    return refused
-            return [command_of(message, body, part) for part, body in enumerate(bodies)]
+            settlement = await self._outcome(message)
         except Exception as error:
             log.exception("message failed", message_id=message.message_id)
             settlement = rules.failed(message, f"{type(error).__name__}: {error}")
@@ -163,12 +154,15 @@ class Applier:
 
     async def _outcome(self, message: Message) -> Settlement | None:
         read = (message.contract, message.content_type, message.body)
-        if message.contract.startswith("mapping:") and len(message.body) > MAPPED_HERE_MAX:
+        is_partners = message.contract.startswith(("mapping:", "connector:"))
+        if is_partners and len(message.body) > MAPPED_HERE_MAX:
             bodies = await asyncio.to_thread(self.decode, *read)
         else:
             bodies = self.decode(*read)
         if not isinstance(bodies, list):
             return rules.undecodable(bodies)
+        if not bodies:
+            return Settlement("applied", "nothing_told", "it says nothing that concerns us")
         if b"\0" in message.body or b"\\u0000" in message.body:
             refused = _nul_refused(bodies)
             if refused is not None:
@@ -256,44 +250,6 @@ class Applier:
     async def _read_flows(self, conn: Conn) -> None:
         rows = await (await conn.execute(SQL.read_flows)).fetchall()
         self._flows = {(row[0], row[1]): Flow(*row[2:]) for row in rows}
-
-
-class _Handed:
-    """A message whose commands are with the engine; `end` hears of it when all have an outcome."""
-
-    __slots__ = ("_end", "_left", "_message", "_results")
-
-    def __init__(self, message: Message, count: int, end: End) -> None:
-        self._message = message
-        self._results: list[rules.Result] = [_NO_RESULT] * count
-        self._left = count
-        self._end = end
-
-    def told(self, part: int, outcome: Outcome) -> None:
-        """One of the commands has its outcome."""
-        self._results[part] = rules.Result(outcome.status, outcome.body)
-        self._left -= 1
-        if self._left:
-            return
-        try:
-            settlement = rules.settle(self._message, self._results)
-        except Exception as error:
-            log.exception("message failed", message_id=self._message.message_id)
-            settlement = _failed(self._message, error)
-        self._end(self._message, settlement)
-
-
-def _is_read_aside(message: Message) -> bool:
-    is_partners = message.contract.startswith(("mapping:", "connector:"))
-    return is_partners and len(message.body) > MAPPED_HERE_MAX
-
-
-def _failed(message: Message, error: Exception) -> Settlement:
-    return rules.failed(message, f"{type(error).__name__}: {error}")
-
-
-def _broken(error: Exception) -> Outcome:
-    return encode(Refusal("internal_error", f"{type(error).__name__}: {error}", 500))
 
 
 def command_of(message: Message, body: Any, part: int) -> Command:
