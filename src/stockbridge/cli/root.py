@@ -2,7 +2,7 @@
 
 import typer
 
-from stockbridge.cli import access, contracts, data, explain, messages, snapshots, stack
+from stockbridge.cli import access, contracts, data, edi, explain, messages, snapshots, stack
 
 cli = typer.Typer(
     name="stockbridge",
@@ -18,6 +18,7 @@ explain.add_to(cli)
 cli.add_typer(access.keys, name="keys")
 cli.add_typer(contracts.contracts, name="contracts")
 cli.add_typer(contracts.connectors, name="connectors")
+cli.add_typer(edi.edi, name="edi")
 cli.add_typer(data.ledger, name="ledger")
 cli.add_typer(messages.messages, name="messages")
 cli.add_typer(snapshots.snapshots, name="snapshots")

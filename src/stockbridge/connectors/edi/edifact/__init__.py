@@ -1,0 +1,1 @@
+"""EDIFACT: read, acknowledged and written, with the core that X12 has."""
