@@ -54,7 +54,7 @@ def _step(
 
 
 def _request_key(step: Step) -> str:
-    return Request(command(step), None).key  # type: ignore[arg-type]
+    return Request(command(step)).key
 
 
 def _answers(conn: psycopg.Connection[Any], steps: Iterable[Step]) -> dict[str, tuple[int, str]]:

@@ -20,7 +20,15 @@ from stockbridge.engine.direct import run_direct
 from stockbridge.engine.poison import open_poison
 from stockbridge.engine.recent import Recent
 from stockbridge.engine.registry import FACTS, HANDLERS
-from stockbridge.engine.request import BROKEN, IN_PROGRESS, UNREACHABLE, Outcome, Request, encode
+from stockbridge.engine.request import (
+    BROKEN,
+    IN_PROGRESS,
+    UNREACHABLE,
+    Outcome,
+    Request,
+    Told,
+    encode,
+)
 from stockbridge.kernel.errors import Misconfigured
 from stockbridge.store.database import connect
 from stockbridge.store.pipeline import rollback
@@ -93,22 +101,31 @@ class Engine:
 
         Refusals are outcomes. Raises TypeError for a body that is no command.
         """
+        future: Future[Outcome] = asyncio.get_running_loop().create_future()
+
+        def told(outcome: Outcome) -> None:
+            if not future.done():
+                future.set_result(outcome)
+
+        self.begin(command, told)
+        return await future
+
+    def begin(self, command: Command, told: Told) -> None:
+        """The same for callers that do not wait: `told` hears the outcome and raises nothing."""
         kind = type(command.body)
         if kind not in HANDLERS and kind not in MASTER_HANDLERS:
             msg = f"{kind.__name__} is no command of the engine"
             raise TypeError(msg)
         if self._stopping or not self._tasks:
-            return encode(UNREACHABLE)
-        future: Future[Outcome] = asyncio.get_running_loop().create_future()
-        request = Request(command, future)
+            told(encode(UNREACHABLE))
+            return
+        request = Request(command, told)
         if request.key in self._running_keys:
-            return encode(IN_PROGRESS)
+            told(encode(IN_PROGRESS))
+            return
+        intake = self._intake_of(request)
         self._running_keys.add(request.key)
-        self._intake_of(request).put(request)
-        try:
-            return await future
-        finally:
-            self._running_keys.discard(request.key)
+        intake.put(request)
 
     def _intake_of(self, request: Request) -> "Intake":
         """Facts of one line go by item, so that workers' batches share no item and never wait."""
@@ -150,17 +167,23 @@ class Engine:
                 log.warning("database lost; trying again", error=str(error))
                 await conn.close()
                 if perf_counter() > give_up:
-                    answer(batch, [encode(UNREACHABLE)] * len(batch))
+                    self._answer(batch, [encode(UNREACHABLE)] * len(batch))
                     return conn
                 await asyncio.sleep(0.1)
             except Exception:
                 log.exception("engine worker failed")
                 await conn.close()
-                answer(batch, [encode(BROKEN)] * len(batch))
+                self._answer(batch, [encode(BROKEN)] * len(batch))
                 return conn
             else:
-                answer(batch, outcomes)
+                self._answer(batch, outcomes)
                 return conn
+
+    def _answer(self, batch: list[Request], outcomes: list[Outcome]) -> None:
+        for request, outcome in zip(batch, outcomes, strict=True):
+            self._running_keys.discard(request.key)
+            if request.told is not None:
+                request.told(outcome)
 
 
 class Intake:
@@ -211,13 +234,6 @@ def take(queue: deque[Request]) -> list[Request]:
         lines += request.weight
         batch.append(request)
     return batch
-
-
-def answer(batch: list[Request], outcomes: list[Outcome]) -> None:
-    """Tell the callers; one may have gone."""
-    for request, outcome in zip(batch, outcomes, strict=True):
-        if not request.future.done():
-            request.future.set_result(outcome)
 
 
 class _Lane(Protocol):

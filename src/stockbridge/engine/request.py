@@ -1,6 +1,6 @@
 """Idempotency: keys, body hashes, answers as stored bytes."""
 
-from asyncio import Future
+from collections.abc import Callable
 from hashlib import blake2b
 from secrets import token_hex
 from typing import Any, NamedTuple
@@ -29,14 +29,17 @@ class Outcome(NamedTuple):
         return msgspec.json.decode(self.body)
 
 
+Told = Callable[[Outcome], None]
+
+
 class Request:
-    """A submitted command waiting for its outcome."""
+    """A submitted command; `told`, where given, hears its outcome once, and raises nothing."""
 
-    __slots__ = ("body_hash", "command", "future", "key", "weight")
+    __slots__ = ("body_hash", "command", "key", "told", "weight")
 
-    def __init__(self, command: Command, future: "Future[Outcome]") -> None:
+    def __init__(self, command: Command, told: Told | None = None) -> None:
         self.command = command
-        self.future = future
+        self.told = told
         self.key = request_key(command)
         self.body_hash = body_hash(command)
         self.weight = len(getattr(command.body, "lines", ())) or 1

@@ -1,5 +1,6 @@
 """`POST /v1/events`: CloudEvents 1.0 in all three content modes, kept before they are answered."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from stockbridge.contracts.events.decoding import BATCH, STRUCTURED
@@ -46,8 +47,9 @@ async def take_events(
     events = parse(call.headers, body)
     if isinstance(events, Refusal):
         return events
+    systems = await senders(call, events, system)
     found = [
-        event if isinstance(event, Refusal) else await enveloped(call, event, door, system)
+        event if isinstance(event, Refusal) else enveloped(call, event, door, systems[event.source])
         for event in events
     ]
     fates = await keep(call, found)
@@ -56,15 +58,19 @@ async def take_events(
     return told(fates, _deprecations(call, found))
 
 
-async def enveloped(
-    call: Call, event: CloudEvent, door: str, system: str | None = None
-) -> Envelope | Refusal:
+async def senders(
+    call: Call, events: Iterable[CloudEvent | Refusal], system: str | None = None
+) -> dict[str, str]:
+    """The system behind each source that the events name, `system` where that is known already."""
+    sources = {event.source for event in events if not isinstance(event, Refusal)}
+    return {source: system or await sender(call, source) for source in sources}
+
+
+def enveloped(call: Call, event: CloudEvent, door: str, system: str) -> Envelope | Refusal:
     """The event as the inbox takes it: source and id are its identity, the source its flow."""
     correlation_id = ids_of(call, event.correlation_id, event.traceparent)
     if isinstance(correlation_id, Refusal):
         return correlation_id
-    if system is None:
-        system = await sender(call, event.source)
     envelope = Envelope(
         system=system,
         source_message_id=f"{event.source}#{event.id}",

@@ -131,10 +131,9 @@ async def _envelope(
         return Refusal("invalid_event", "the line is not one row")
     if "specversion" in rows[0]:
         event = structured(body)
-        bound = call.key.system
-        return (
-            event if isinstance(event, Refusal) else await enveloped(call, event, "stream", bound)
-        )
+        if isinstance(event, Refusal):
+            return event
+        return enveloped(call, event, "stream", await sender(call, event.source))
     return _row(call, kind, body, rows[0], system)
 
 

@@ -8,8 +8,9 @@ the engine knows its commands by message, attempt and part.
 import asyncio
 import contextlib
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -23,7 +24,8 @@ from stockbridge.engine.engine import Engine
 from stockbridge.engine.inbox import parking, rules
 from stockbridge.engine.inbox.model import Decode, Flow, Message, Settlement
 from stockbridge.engine.inbox.settle import Settler
-from stockbridge.kernel.errors import Misconfigured
+from stockbridge.engine.request import Outcome, encode
+from stockbridge.kernel.errors import Misconfigured, Refusal
 from stockbridge.store.database import connect
 from stockbridge.store.sql import load
 
@@ -38,11 +40,13 @@ TICK_SECONDS = 0.25
 _JOIN_SHARE = 10
 """Looking for what parked messages miss takes at most one part in so many of the time."""
 _PLAIN = Flow()
+_NO_RESULT = rules.Result(0, b"")
 
 SQL = load(__package__)
 log = structlog.get_logger()
 Conn = AsyncConnection[Any]
 Lane = tuple[str, str]
+End = Callable[[Message, "Settlement | None"], None]
 
 MAPPED_HERE_MAX = 4_096
 """Bytes up to which a mapped message is read on the event loop; a partner's mapping may be slow."""
@@ -68,7 +72,10 @@ class Applier:
         self._queue: deque[Message] = deque()
         self._bytes = 0
         self._in_flight: set[int] = set()
-        self._workers: set[asyncio.Task[None]] = set()
+        self._aside: set[asyncio.Task[None]] = set()
+        self._under_way = 0
+        self._idle = asyncio.Event()
+        self._is_pump_due = False
         self._lanes: dict[Lane, list[Message]] = defaultdict(list)
         self._lane_tasks: dict[Lane, asyncio.Task[None]] = {}
         self._flows: dict[Lane, Flow] = {}
@@ -107,7 +114,10 @@ class Applier:
             await asyncio.gather(self._ticker, return_exceptions=True)
         self._queue.clear()
         self._lanes.clear()
-        await asyncio.gather(*self._workers, *self._lane_tasks.values(), return_exceptions=True)
+        while self._under_way:
+            self._idle.clear()
+            await self._idle.wait()
+        await asyncio.gather(*self._lane_tasks.values(), return_exceptions=True)
         await self._settler.stop()
         self._in_flight.clear()
         self._bytes = 0
@@ -126,53 +136,88 @@ class Applier:
                 self._lanes[lane].append(message)
             else:
                 self._queue.append(message)
-        for _ in range(min(CONCURRENCY - len(self._workers), len(self._queue))):
-            task = asyncio.create_task(self._work())
-            self._workers.add(task)
-            task.add_done_callback(self._workers.discard)
+        self._pump()
         for lane in [lane for lane in self._lanes if lane not in self._lane_tasks]:
             self._lane_tasks[lane] = asyncio.create_task(self._work_lane(lane))
 
-    def _settled(self, message: Message) -> None:
-        self._in_flight.discard(message.message_id)
-        self._bytes -= len(message.body)
+    def _pump(self) -> None:
+        """Hand messages to the engine, as many as it shall have at a time."""
+        self._is_pump_due = False
+        while self._queue and self._under_way < CONCURRENCY:
+            message = self._queue.popleft()
+            self._under_way += 1
+            if _is_read_aside(message):
+                task = asyncio.create_task(self._apply(message))
+                self._aside.add(task)
+                task.add_done_callback(self._ended_aside)
+            else:
+                self._hand_over(message, self._commands_of(message), self._ended)
 
-    async def _work(self) -> None:
-        while self._queue:
-            await self._apply(self._queue.popleft())
+    def _ended(self, message: Message, settlement: Settlement | None) -> None:
+        self._close(message, settlement)
+        self._make_room()
 
-    async def _apply(self, message: Message) -> None:
-        try:
-            settlement = await self._outcome(message)
-        except Exception as error:
-            log.exception("message failed", message_id=message.message_id)
-            settlement = rules.failed(message, f"{type(error).__name__}: {error}")
+    def _ended_aside(self, task: asyncio.Task[None]) -> None:
+        self._aside.discard(task)
+        self._make_room()
+
+    def _make_room(self) -> None:
+        self._under_way -= 1
+        if not self._under_way:
+            self._idle.set()
+        if self._queue and not self._is_pump_due:
+            self._is_pump_due = True
+            asyncio.get_running_loop().call_soon(self._pump)
+
+    def _close(self, message: Message, settlement: Settlement | None) -> None:
         if settlement is None:
             self._settled(message)
         else:
             self._settler.put(message, settlement)
 
-    async def _outcome(self, message: Message) -> Settlement | None:
-        read = (message.contract, message.content_type, message.body)
-        is_partners = message.contract.startswith(("mapping:", "connector:"))
-        if is_partners and len(message.body) > MAPPED_HERE_MAX:
-            bodies = await asyncio.to_thread(self.decode, *read)
+    def _settled(self, message: Message) -> None:
+        self._in_flight.discard(message.message_id)
+        self._bytes -= len(message.body)
+
+    async def _apply(self, message: Message) -> None:
+        """One message to its end, for those that come in turn or are read aside."""
+        if _is_read_aside(message):
+            found = await asyncio.to_thread(self._commands_of, message)
         else:
-            bodies = self.decode(*read)
-        if not isinstance(bodies, list):
-            return rules.undecodable(bodies)
-        if not bodies:
-            return Settlement("applied", "nothing_told", "it says nothing that concerns us")
-        if b"\0" in message.body or b"\\u0000" in message.body:
-            refused = _nul_refused(bodies)
-            if refused is not None:
-                return refused
-        commands = [command_of(message, body, part) for part, body in enumerate(bodies)]
-        if len(commands) == 1:
-            outcomes = [await self._engine.submit(commands[0])]
-        else:
-            outcomes = await asyncio.gather(*map(self._engine.submit, commands))
-        return rules.settle(message, [rules.Result(o.status, o.body) for o in outcomes])
+            found = self._commands_of(message)
+        future: asyncio.Future[Settlement | None] = asyncio.get_running_loop().create_future()
+        self._hand_over(message, found, lambda _, settlement: future.set_result(settlement))
+        self._close(message, await future)
+
+    def _commands_of(self, message: Message) -> list[Command] | Settlement:
+        """What the message asks for, or what becomes of it without the engine; never raises."""
+        try:
+            bodies = self.decode(message.contract, message.content_type, message.body)
+            if not isinstance(bodies, list):
+                return rules.undecodable(bodies)
+            if not bodies:
+                return Settlement("applied", "nothing_told", "it says nothing that concerns us")
+            if b"\0" in message.body or b"\\u0000" in message.body:
+                refused = _nul_refused(bodies)
+                if refused is not None:
+                    return refused
+            return [command_of(message, body, part) for part, body in enumerate(bodies)]
+        except Exception as error:
+            log.exception("message failed", message_id=message.message_id)
+            return _failed(message, error)
+
+    def _hand_over(self, message: Message, found: list[Command] | Settlement, end: End) -> None:
+        """Begin the commands; `end` hears what became of the message once all are answered."""
+        if isinstance(found, Settlement):
+            end(message, found)
+            return
+        handed = _Handed(message, len(found), end)
+        for part, command in enumerate(found):
+            try:
+                self._engine.begin(command, partial(handed.told, part))
+            except Exception as error:
+                log.exception("command failed", message_id=message.message_id)
+                handed.told(part, _broken(error))
 
     async def _work_lane(self, lane: Lane) -> None:
         """A strict flow: one message at a time, by number, none beyond a gap before its time."""
@@ -250,6 +295,44 @@ class Applier:
     async def _read_flows(self, conn: Conn) -> None:
         rows = await (await conn.execute(SQL.read_flows)).fetchall()
         self._flows = {(row[0], row[1]): Flow(*row[2:]) for row in rows}
+
+
+class _Handed:
+    """A message whose commands are with the engine; `end` hears of it when all have an outcome."""
+
+    __slots__ = ("_end", "_left", "_message", "_results")
+
+    def __init__(self, message: Message, count: int, end: End) -> None:
+        self._message = message
+        self._results: list[rules.Result] = [_NO_RESULT] * count
+        self._left = count
+        self._end = end
+
+    def told(self, part: int, outcome: Outcome) -> None:
+        """One of the commands has its outcome."""
+        self._results[part] = rules.Result(outcome.status, outcome.body)
+        self._left -= 1
+        if self._left:
+            return
+        try:
+            settlement = rules.settle(self._message, self._results)
+        except Exception as error:
+            log.exception("message failed", message_id=self._message.message_id)
+            settlement = _failed(self._message, error)
+        self._end(self._message, settlement)
+
+
+def _is_read_aside(message: Message) -> bool:
+    is_partners = message.contract.startswith(("mapping:", "connector:"))
+    return is_partners and len(message.body) > MAPPED_HERE_MAX
+
+
+def _failed(message: Message, error: Exception) -> Settlement:
+    return rules.failed(message, f"{type(error).__name__}: {error}")
+
+
+def _broken(error: Exception) -> Outcome:
+    return encode(Refusal("internal_error", f"{type(error).__name__}: {error}", 500))
 
 
 def command_of(message: Message, body: Any, part: int) -> Command:
