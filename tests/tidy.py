@@ -21,7 +21,17 @@ PACKAGE = "stockbridge"
 SOURCE = f"src/{PACKAGE}"
 PURE_MODULES = ("rules", "model", "mapping")
 IMPURE_IMPORTS = {
-    *("asyncio", "logging", "os", "psycopg", "psycopg_pool", "random", "secrets", "socket"),
+    *(
+        "aiohttp",
+        "asyncio",
+        "logging",
+        "os",
+        "psycopg",
+        "psycopg_pool",
+        "random",
+        "secrets",
+        "socket",
+    ),
     *("starlette", "structlog", "subprocess", "threading", "time"),
 }
 IMPURE_CALLS = re.compile(

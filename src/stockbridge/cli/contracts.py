@@ -1,4 +1,4 @@
-"""Message contracts and partners' mappings: list, show, check, publish, test, activate."""
+"""Message contracts: list, show, check, publish, activate, deprecate, retire."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -18,14 +18,10 @@ contracts = typer.Typer(
     help="Message contracts: list, show, check, publish, activate, deprecate, retire.",
     no_args_is_help=True,
 )
-connectors = typer.Typer(
-    help="Partners that need no code: list, test, activate.", no_args_is_help=True
-)
 File = Annotated[
     Path, typer.Argument(help="JSON: {name, version, owner_team, schema}.", exists=True)
 ]
 Contract = Annotated[str, typer.Argument(help="Its name and version: NAME.vN.")]
-Partner = Annotated[str, typer.Argument(help="A partner's name, or a folder with a manifest.toml.")]
 
 
 T = TypeVar("T")
@@ -38,7 +34,7 @@ class FirstStatus(StrEnum):
     ACTIVE = "active"
 
 
-def _work(work: "Callable[[Connection], Awaitable[T]]", dsn: str | None, data: Path | None) -> T:
+def work_on(work: "Callable[[Connection], Awaitable[T]]", dsn: str | None, data: Path | None) -> T:
     """Run `work` on a connection, the built-in contracts being in the registry."""
     from stockbridge.governance.contracts import sync_builtin
     from stockbridge.store.database import connect
@@ -52,7 +48,8 @@ def _work(work: "Callable[[Connection], Awaitable[T]]", dsn: str | None, data: P
         return asyncio.run(run(used))
 
 
-def _raise(refusal: "Refusal | None") -> None:
+def raise_refusal(refusal: "Refusal | None") -> None:
+    """Tell a refusal as the problem that it is; None is none."""
     from stockbridge.kernel.errors import Misconfigured
 
     if refusal is not None:
@@ -101,7 +98,7 @@ def list_(dsn: Dsn = None, data_dir: DataDir = None) -> None:
     from stockbridge.governance.contracts import listed
 
     table = Table("contract", "status", "direction", "owner", "until", "says", box=None)
-    for row in _work(listed, dsn, data_dir):
+    for row in work_on(listed, dsn, data_dir):
         named = f"{row['name']}.v{row['version']}"
         until, says = row["sunset_on"] or "", row["description"]
         table.add_row(named, row["status"], row["direction"], row["owner_team"], until, says)
@@ -120,7 +117,7 @@ def show(contract: Contract, dsn: Dsn = None, data_dir: DataDir = None) -> None:
     from stockbridge.kernel.errors import Misconfigured
 
     name, version = _split(contract)
-    row = _work(lambda conn: find(conn, name, version), dsn, data_dir)
+    row = work_on(lambda conn: find(conn, name, version), dsn, data_dir)
     if row is None:
         raise Misconfigured(f"no contract {contract}; see `stockbridge contracts list`")
     print(json.dumps(json.loads(row.schema), indent=2))
@@ -146,18 +143,18 @@ def check(
 
     new = _document(file)
     name, version = new["name"], new["version"]
-    _raise(refused(name, new["schema"]))
+    raise_refusal(refused(name, new["schema"]))
     if against is not None:
         status, old, told = "the file", _document(against)["schema"], False
     else:
-        row = _work(lambda conn: find(conn, name, version), dsn, data_dir)
+        row = work_on(lambda conn: find(conn, name, version), dsn, data_dir)
         if row is None:
             print(f"{name}.v{version} is sound, and not published yet")
             return
         status, old, told = row.status, json.loads(row.schema), row.direction == "told"
     changes = (breaks_readers if told else breaks_writers)(old, new["schema"])
     if changes and status != "draft":
-        _raise(breaking(name, version, changes))
+        raise_refusal(breaking(name, version, changes))
     print(f"{name}.v{version} is sound, and compatible with what is there ({status})")
 
 
@@ -183,7 +180,7 @@ def publish(
             description=str(new.get("description", "")), status=status.value, actor="cli",
         )  # fmt: skip
 
-    _raise(_work(work, dsn, data_dir))
+    raise_refusal(work_on(work, dsn, data_dir))
     print(f"{new['name']}.v{new['version']} is {status.value}")
 
 
@@ -207,7 +204,7 @@ def _move(
             conn, name, version, status, actor="cli", today=today, sunset_on=sunset_on
         )
 
-    _raise(_work(work, dsn, data))
+    raise_refusal(work_on(work, dsn, data))
     print(f"{contract} is {status}")
 
 
@@ -241,58 +238,3 @@ def retire(contract: Contract, dsn: Dsn = None, data_dir: DataDir = None) -> Non
     Example: stockbridge contracts retire com.example.parcel.left.v1
     """
     _move(contract, "retired", dsn, data_dir)
-
-
-@connectors.command("list")
-def list_connectors() -> None:
-    """List the partners that come with the hub and need no code.
-
-    Example: stockbridge connectors list
-    """
-    from stockbridge.connectors.mapped import folders
-
-    for name in folders.names():
-        manifest = folders.read(folders.find(name))
-        print(f"{name}  {manifest.system}  {manifest.description}")
-
-
-@connectors.command()
-def test(name: Partner) -> None:
-    """Run a mapping's samples and print what differs.
-
-    Example: stockbridge connectors test northwind_3pl
-    """
-    from stockbridge.connectors.mapped import folders
-    from stockbridge.governance.mappings import tried
-    from stockbridge.kernel.errors import Misconfigured, Refusal
-
-    manifest = folders.read(folders.find(name))
-    failed = asyncio.run(tried(manifest))
-    if isinstance(failed, Refusal):
-        raise Misconfigured(failed.detail)
-    for failure in failed:
-        print(f"FAILED {failure['sample']}")
-        for difference in failure["differences"]:
-            print(f"  {difference}")
-    count = len(manifest.samples)
-    if failed:
-        raise Misconfigured(f"{len(failed)} of {count} samples of {name} fail")
-    print(f"{count} samples of {name} pass")
-
-
-@connectors.command("activate")
-def activate_connector(name: Partner, dsn: Dsn = None, data_dir: DataDir = None) -> None:
-    """Make a mapping the active one of its system, when its samples pass.
-
-    Example: stockbridge connectors activate northwind_3pl
-    """
-    from stockbridge.connectors.mapped import folders
-    from stockbridge.governance import mappings
-
-    manifest = folders.read(folders.find(name))
-
-    async def work(conn: "Connection") -> "Refusal | None":
-        return await mappings.publish(conn, manifest, actor="cli", status="active")
-
-    _raise(_work(work, dsn, data_dir))
-    print(f"{manifest.system}/{manifest.name}.v{manifest.version} is active")

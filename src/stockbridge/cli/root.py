@@ -2,7 +2,17 @@
 
 import typer
 
-from stockbridge.cli import access, contracts, data, edi, explain, messages, snapshots, stack
+from stockbridge.cli import (
+    access,
+    connectors,
+    contracts,
+    data,
+    edi,
+    explain,
+    messages,
+    snapshots,
+    stack,
+)
 
 cli = typer.Typer(
     name="stockbridge",
@@ -17,7 +27,7 @@ data.add_to(cli)
 explain.add_to(cli)
 cli.add_typer(access.keys, name="keys")
 cli.add_typer(contracts.contracts, name="contracts")
-cli.add_typer(contracts.connectors, name="connectors")
+cli.add_typer(connectors.connectors, name="connectors")
 cli.add_typer(edi.edi, name="edi")
 cli.add_typer(data.ledger, name="ledger")
 cli.add_typer(messages.messages, name="messages")

@@ -1,0 +1,1 @@
+"""Portals and headless shops by signed webhooks and three plain reads."""

@@ -1,0 +1,1 @@
+"""What every connector stands on: finding, HTTP, tokens, signatures, simulators, conformance."""
