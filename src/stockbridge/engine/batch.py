@@ -56,7 +56,7 @@ async def _run_careful(
             await masters.reload(conn)
             continue
         outcomes, fresh = decide_all(world, requests, known)
-        more = await _due(conn, world, due)
+        more = await find_more(conn, world, due)
         if more:
             await rollback(conn)
             due |= more
@@ -107,7 +107,7 @@ def decide_all(
     return outcomes, fresh
 
 
-async def _due(conn: Conn, world: World, done: set[int]) -> set[int]:
+async def find_more(conn: Conn, world: World, done: set[int]) -> set[int]:
     """Reservations the batch must read after all.
 
     Those a fulfilment named, and those past their time that hold items the batch found short.

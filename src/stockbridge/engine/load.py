@@ -15,6 +15,7 @@ from stockbridge.domain.world.model import (
     Fact,
     FulfilmentLine,
     Hold,
+    Promised,
     Report,
     Reservation,
     ReservationLine,
@@ -38,6 +39,7 @@ FULFILMENT_SQL = load(fulfilment.__name__)
 
 decode_reports = msgspec.json.Decoder(dict[str, Report]).decode
 decode_lines = msgspec.json.Decoder(list[ReservationLine]).decode
+decode_promised = msgspec.json.Decoder(list[Promised]).decode
 
 
 async def find_documents(conn: Conn, needs: Needs) -> None:
@@ -108,6 +110,9 @@ def _extras(needs: Needs, items: str) -> list[tuple[Any, bytes, dict[str, Any]]]
     if needs.fulfilments:
         names = {"fulfilments": texts(list(needs.fulfilments))}
         reads.append((_fulfilment, FULFILMENT_SQL.read_fulfilments, names))
+        if needs.reservations:
+            wanted = {"reservations": ints(needs.reservations), "items": items}
+            reads.append((_fulfilment, FULFILMENT_SQL.read_bound, wanted))
     if needs.counts:
         columns = list(zip(*needs.counts, strict=True))
         values = {
@@ -121,7 +126,8 @@ def _extras(needs: Needs, items: str) -> list[tuple[Any, bytes, dict[str, Any]]]
 
 
 def _reservation(world: World, row: tuple[Any, ...]) -> None:
-    row = (*row[:6], decode_lines(row[6]), *row[7:])
+    promised = None if row[11] is None else decode_promised(row[11])
+    row = (*row[:6], decode_lines(row[6]), *row[7:11], promised)
     reservation = Reservation(*row)
     world.reservations[reservation.reservation_id] = reservation
     world.references.setdefault(reservation.reference, []).append(reservation.reservation_id)
@@ -158,7 +164,10 @@ def _booked(world: World, row: tuple[Any, ...]) -> None:
 
 def _fulfilment(world: World, row: tuple[Any, ...]) -> None:
     line = FulfilmentLine(*row)
-    world.fulfilment[line.key] = line
+    if line.key not in world.fulfilment:
+        world.fulfilment[line.key] = line
+        if line.reservation_id is not None:
+            world.bind(line.reservation_id, line.item_id, line.location_id, line.bound)
 
 
 def _moved_since(world: World, row: tuple[Any, ...]) -> None:

@@ -261,6 +261,9 @@ def _reservation_columns(rows: list[Reservation]) -> dict[str, Any]:
         "ended": moments([r.ended_at for r in rows]),
         "principals": texts([r.principal for r in rows]),
         "correlation_ids": texts([r.correlation_id for r in rows]),
+        "promised": texts_or_null(
+            [None if r.promised is None else encode_lines(r.promised).decode() for r in rows]
+        ),
     }
 
 

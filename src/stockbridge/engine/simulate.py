@@ -9,7 +9,7 @@ from psycopg import AsyncConnection
 from stockbridge.domain.masters.cache import Masters
 from stockbridge.domain.world.command import Command
 from stockbridge.domain.world.model import Movement
-from stockbridge.engine.batch import ATTEMPTS_MAX, decide_all, needs_of
+from stockbridge.engine.batch import ATTEMPTS_MAX, decide_all, find_more, needs_of
 from stockbridge.engine.load import load_world
 from stockbridge.engine.request import Outcome, Request
 from stockbridge.store.pipeline import rollback
@@ -31,13 +31,18 @@ async def simulate(conn: AsyncConnection[Any], commands: Sequence[Command]) -> S
     masters = Masters()
     requests = [Request(replace(each, key=None)) for each in commands]
     await masters.reload(conn)
+    due: set[int] = set()
     for _ in range(ATTEMPTS_MAX):
-        needs = await needs_of(conn, masters, requests, set())
+        needs = await needs_of(conn, masters, requests, due)
         try:
             world, epoch, _known = await load_world(conn, needs, [], masters)
             if epoch == masters.epoch:
                 outcomes, _fresh = decide_all(world, requests, {})
-                return Simulation(outcomes, world.movements, masters)
+                more = await find_more(conn, world, due)
+                if not more:
+                    return Simulation(outcomes, world.movements, masters)
+                due |= more
+                continue
         finally:
             await rollback(conn)
         await masters.reload(conn)

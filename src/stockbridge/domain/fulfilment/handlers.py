@@ -10,7 +10,8 @@ from stockbridge.domain.ledger.lines import Level, units_of
 from stockbridge.domain.ledger.pipeline import RECEIVED, supplied
 from stockbridge.domain.ledger.posting import Posting
 from stockbridge.domain.masters.model import Catalog
-from stockbridge.domain.reservations.rules import internal_id, keep_promises, renew_promise
+from stockbridge.domain.reservations.keeping import settle_promises
+from stockbridge.domain.reservations.rules import internal_id
 from stockbridge.domain.world.model import (
     ExceptionCase,
     FulfilmentLine,
@@ -96,7 +97,10 @@ def _shipment_rows(
 
 
 def _reservation_for(posting: Posting) -> int | None:
-    """The open reservation the shipment keeps: as named, else the oldest with the reference."""
+    """The reservation the shipment keeps: as named, else the oldest open with the reference.
+
+    One that is fulfilled is one's still: what another shipment of it gives back is not open then.
+    """
     body: ReportShipment = posting.body
     world = posting.world
     if body.reservation is not None:
@@ -107,8 +111,10 @@ def _reservation_for(posting: Posting) -> int | None:
         return named
     if body.document is None:
         return None
-    named_ids = world.references.get(body.document.number, [])
-    return next((i for i in named_ids if world.reservations[i].is_open), None)
+    numbers = world.references.get(body.document.number, [])
+    states = {n: world.reservations[n].state for n in numbers if n in world.reservations}
+    is_open = [n for n, state in states.items() if state in ("held", "confirmed")]
+    return next((n for n in (*is_open, *states) if n in is_open or states[n] == "fulfilled"), None)
 
 
 def _check_order(world: World, body: ReportShipment) -> Refusal | None:
@@ -142,38 +148,27 @@ def _book_stage(posting: Posting, fact: FactLine, change: Level) -> None:
 
 
 def _settle_stage(
-    posting: Posting, fact: FactLine, before: Reports, after: Reports
+    posting: Posting, fact: FactLine, _before: Reports, after: Reports
 ) -> dict[str, Any] | None:
     """Keep the promise for what the building has bound, or renew it for what it gave back."""
     world, item_id = posting.world, fact.line.item.item_id
-    location = posting.places[0].location_id
-    progress = _progress(world, posting, fact, location)
+    location_id = posting.places[0].location_id
+    key = (posting.document_number, fact.line.name, item_id, location_id)
+    progress = world.fulfilment.setdefault(key, FulfilmentLine(*key))
+    world.fulfilment_changed[key] = progress
+    was, is_known = progress.bound, progress.reservation_id is not None
     for stage, track in STAGES.items():
         setattr(progress, stage, units_of(after, track))
-    bound = reached(after).allocated - reached(before).allocated
-    if progress.reservation_id is None or not bound:
-        return None
-    if progress.reservation_id not in world.reservations:
-        world.wanted.add(progress.reservation_id)
-        return None
-    place, correlation_id = (item_id, location), posting.command.correlation_id
-    if bound < 0:
-        renew_promise(world, progress.reservation_id, place, -bound, correlation_id)
-        return {"promised": bound}
-    left = keep_promises(world, progress.reservation_id, place, bound, correlation_id)
-    return {"promised": bound - left}
-
-
-def _progress(world: World, posting: Posting, fact: FactLine, location_id: int) -> FulfilmentLine:
-    item_id = fact.line.item.item_id
-    key = (posting.document_number, fact.line.name, item_id, location_id)
-    progress = world.fulfilment.get(key)
-    if progress is None:
-        progress = world.fulfilment[key] = FulfilmentLine(*key)
-    if progress.reservation_id is None:
+    if not is_known:
         progress.reservation_id = _reservation_for(posting)
-    world.fulfilment_changed[key] = progress
-    return progress
+    number, units = progress.reservation_id, progress.bound - (was if is_known else 0)
+    if number is None or (is_known and not units):
+        return None
+    if number not in world.reservations:
+        world.wanted.add(number)
+        return None
+    world.bind(number, item_id, location_id, units)
+    return {"promised": settle_promises(world, number, item_id, posting.command.correlation_id)}
 
 
 SHIPMENT_SPEC = FactSpec(

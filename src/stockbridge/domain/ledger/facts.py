@@ -125,10 +125,10 @@ def decide_fact(spec: FactSpec, command: Command, world: World) -> Decision:
     refusal = spec.check(world, command.body)
     if refusal is not None:
         return refusal
+    start = len(world.movements)
     answers = [_book_line(spec, posting, fact) for fact in lines]
-    for place in {(f.line.item.item_id, p.location_id) for f in lines for p in posting.places}:
-        if place in world.balances_changed:
-            check_balance(world, *place, command.correlation_id)
+    for place in {(m.item_id, m.location_id) for m in world.movements[start:]}:
+        check_balance(world, *place, command.correlation_id)
     world.feeds[posting.places[0].location_id] = world.now
     booked = any(answer["outcome"] in ("booked", "corrected") for answer in answers)
     return (201 if booked else 200), {

@@ -11,7 +11,7 @@ WHERE reference = ANY (%(refs)s::text[]);
 -- name: lock_reservations
 -- Locks reservations, lowest id first, after their items are locked.
 SELECT reservation_id, channel_id, reference, state, mode, expires_at, lines::text, created_at,
-       ended_at, principal, correlation_id
+       ended_at, principal, correlation_id, promised::text
 FROM reservation
 WHERE reservation_id = ANY (%(ids)s::bigint[])
 ORDER BY reservation_id
@@ -52,11 +52,12 @@ ON CONFLICT (item_id, location_id, channel_id) DO UPDATE SET quantity = excluded
 -- Writes new reservations.
 INSERT INTO reservation
     (reservation_id, channel_id, reference, state, mode, expires_at, lines, created_at, ended_at,
-     principal, correlation_id)
+     principal, correlation_id, promised)
 SELECT * FROM unnest(
     %(ids)s::bigint[], %(channels)s::bigint[], %(refs)s::text[], %(states)s::text[],
     %(modes)s::text[], %(expires)s::timestamptz[], %(lines)s::json[], %(created)s::timestamptz[],
-    %(ended)s::timestamptz[], %(principals)s::text[], %(correlation_ids)s::text[]);
+    %(ended)s::timestamptz[], %(principals)s::text[], %(correlation_ids)s::text[],
+    %(promised)s::json[]);
 
 -- name: add_holds
 -- Writes the holds of new reservations.
@@ -69,14 +70,15 @@ SELECT * FROM unnest(%(ids)s::bigint[], %(line_nos)s::bigint[], %(items)s::bigin
 -- Writes changed reservations.
 INSERT INTO reservation
     (reservation_id, channel_id, reference, state, mode, expires_at, lines, created_at, ended_at,
-     principal, correlation_id)
+     principal, correlation_id, promised)
 SELECT * FROM unnest(
     %(ids)s::bigint[], %(channels)s::bigint[], %(refs)s::text[], %(states)s::text[],
     %(modes)s::text[], %(expires)s::timestamptz[], %(lines)s::json[], %(created)s::timestamptz[],
-    %(ended)s::timestamptz[], %(principals)s::text[], %(correlation_ids)s::text[])
+    %(ended)s::timestamptz[], %(principals)s::text[], %(correlation_ids)s::text[],
+    %(promised)s::json[])
 ON CONFLICT (reservation_id) DO UPDATE
 SET state = excluded.state, expires_at = excluded.expires_at, lines = excluded.lines,
-    ended_at = excluded.ended_at;
+    ended_at = excluded.ended_at, promised = excluded.promised;
 
 -- name: put_holds
 -- Writes changed holds of reservations made before, and holds added to them.

@@ -8,6 +8,7 @@ from stockbridge.domain.world.model import (
     SAFETY,
     Hold,
     Movement,
+    Promised,
     Reservation,
     ReservationLine,
 )
@@ -58,6 +59,7 @@ def promise(world: World, hold: Hold, channel_id: int, correlation_id: str) -> N
         hold.quantity += same.quantity
         hold.fenced += same.fenced
     mine[key] = world.holds_changed[key] = hold
+    _promise_more(world, hold, units, hold.fenced - (same.fenced if same else 0))
     world.post(
         Movement(
             RESERVE if reserved else BACKORDER, hold.item_id, hold.location_id, DEMAND,
@@ -146,63 +148,22 @@ def give_back(world: World, hold: Hold, units: int, channel_id: int, correlation
         place = (hold.item_id, hold.location_id)
         world.set_fence(place, channel_id, world.fence_of(place, channel_id) + fenced)
         hold.fenced -= fenced
+    _promise_more(world, hold, -units, -fenced)
     _lower(world, hold, units, correlation_id)
 
 
-def use_up(world: World, hold: Hold, units: int, correlation_id: str) -> None:
-    """The promise is kept: the building has bound or shipped `units`."""
-    hold.fenced = max(0, hold.fenced - units)
-    _lower(world, hold, units, correlation_id)
-
-
-def keep_promises(
-    world: World, reservation_id: int, place: tuple[int, int], units: int, correlation_id: str
-) -> int:
-    """Use up the reservation's holds of the item: here first, then elsewhere, then backorders.
-
-    Returns the units that no hold covered. What a building has bound no longer expires; the last
-    unit ends the reservation as fulfilled.
-    """
-    item_id, location_id = place
-    holds = [hold for hold in world.holds_of(reservation_id) if hold.item_id == item_id]
-    holds.sort(key=lambda h: (h.account != RESERVED, h.location_id != location_id, h.key))
-    left = units
-    for hold in holds:
-        used = min(left, hold.quantity)
-        if used:
-            use_up(world, hold, used, correlation_id)
-            left -= used
-    reservation = world.reservations.get(reservation_id)
-    if reservation is not None and reservation.state == "held" and left < units:
-        reservation.state, reservation.expires_at = "confirmed", None
-        world.put_reservation(reservation)
-    if reservation is not None and reservation.is_open and not world.holds.get(reservation_id):
-        reservation.state = "fulfilled"
-        reservation.expires_at = None
-        reservation.ended_at = world.now
-        world.put_reservation(reservation)
-    return left
-
-
-def renew_promise(
-    world: World, reservation_id: int, place: tuple[int, int], units: int, correlation_id: str
-) -> None:
-    """The building gave back what it had allocated: the reservation holds it again, if it stands.
-
-    Needs no free stock: the same units have just become available.
-    """
-    reservation = world.reservations.get(reservation_id)
-    if reservation is None or reservation.state in ("released", "expired"):
+def _promise_more(world: World, hold: Hold, units: int, fenced: int) -> None:
+    """Once a building works on a reservation, what it promises changes with every decision."""
+    reservation = world.reservations.get(hold.reservation_id)
+    if reservation is None or reservation.promised is None:
         return
-    item_id, location_id = place
-    lines = [r for r in reservation.lines if any(part == item_id for part, _ in r.parts)]
-    if not lines:
-        return
-    hold = Hold(reservation_id, lines[0].line_no, item_id, location_id, RESERVED, units)
-    promise(world, hold, reservation.channel_id, correlation_id)
-    if reservation.state == "fulfilled":
-        reservation.state, reservation.ended_at = "confirmed", None
-        world.put_reservation(reservation)
+    mine = hold.key[1:]
+    known = [each for each in reservation.promised if each[:4] == mine]
+    others = [each for each in reservation.promised if each[:4] != mine]
+    was, was_fenced = (known[0].quantity, known[0].fenced) if known else (0, 0)
+    changed = Promised(*mine, was + units, was_fenced + fenced)
+    reservation.promised = sorted([*others, changed])
+    world.put_reservation(reservation)
 
 
 def expire_due(world: World, correlation_id: str) -> int:

@@ -137,12 +137,26 @@ class ReservationLine(NamedTuple):
     parts: tuple[tuple[int, int], ...]
 
 
+class Promised(NamedTuple):
+    """What was promised in all of a line at a place, and how much of it came from the fence."""
+
+    line_no: int
+    item_id: int
+    location_id: int
+    account: int
+    quantity: int
+    fenced: int
+
+
 class Reservation:
-    """A promise and its state: held, confirmed, fulfilled, released or expired."""
+    """A promise and its state: held, confirmed, fulfilled, released or expired.
+
+    `promised` is None until a building reports on it; the holds are all there was till then.
+    """
 
     __slots__ = (
         "channel_id", "correlation_id", "created_at", "ended_at", "expires_at", "lines", "mode",
-        "principal", "reference", "reservation_id", "state",
+        "principal", "promised", "reference", "reservation_id", "state",
     )  # fmt: skip
 
     def __init__(
@@ -158,6 +172,7 @@ class Reservation:
         ended_at: datetime | None,
         principal: str,
         correlation_id: str,
+        promised: list[Promised] | None = None,
     ) -> None:
         self.reservation_id = reservation_id
         self.channel_id = channel_id
@@ -170,6 +185,7 @@ class Reservation:
         self.ended_at = ended_at
         self.principal = principal
         self.correlation_id = correlation_id
+        self.promised = promised
 
     @property
     def is_open(self) -> bool:
@@ -213,6 +229,11 @@ class FulfilmentLine:
     def key(self) -> tuple[str, str, int, int]:
         """Primary key of the row."""
         return (self.fulfilment, self.line, self.item_id, self.location_id)
+
+    @property
+    def bound(self) -> int:
+        """Units the building has bound to the order, and not given back."""
+        return max(self.allocated - self.deallocated, self.picked, self.packed, self.shipped)
 
 
 class Fact(NamedTuple):

@@ -51,6 +51,7 @@ class World:
         self.facts: dict[str, Fact] = {}
         self.lines: dict[str, Reports] = {}
         self.fulfilment: dict[tuple[str, str, int, int], FulfilmentLine] = {}
+        self.bound: dict[tuple[int, int], dict[int, int]] = {}
         self.supplies: dict[SupplyKey, Supply] = {}
 
         self.booked: list[Booked] = []
@@ -140,6 +141,11 @@ class World:
             known.append(reservation.reservation_id)
         self.reservations[reservation.reservation_id] = reservation
         self.reservations_changed[reservation.reservation_id] = reservation
+
+    def bind(self, reservation_id: int, item_id: int, location_id: int, units: int) -> None:
+        """Count units that a building has bound for the reservation; below zero: given back."""
+        mine = self.bound.setdefault((reservation_id, item_id), {})
+        mine[location_id] = mine.get(location_id, 0) + units
 
     def fence_of(self, place: Place, channel_id: int) -> int:
         """Units still set aside for the channel."""

@@ -251,6 +251,10 @@ COMMENT ON TABLE fact_line IS
 ALTER TABLE fulfilment_line
     ADD COLUMN deallocated bigint NOT NULL DEFAULT 0;
 
+ALTER TABLE reservation ADD COLUMN promised json;
+COMMENT ON COLUMN reservation.promised IS
+    'what was promised by line and place, from the first report of a building on; the holds follow from it';
+
 INSERT INTO reason_code (code, description, sign, account) VALUES
     ('TRANSFORMATION', 'Consumed or produced by making one thing of another', 0, 'adjustment');
 
