@@ -7,6 +7,7 @@ ARGS="--operations 50000 --seed 7" makes it shorter, or repeats one. ARGS="--sce
 import argparse
 import asyncio
 import random
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -35,6 +36,7 @@ BYTES_EACH = 450
 
 def main() -> int:
     """Run, print, and answer 0 when every law held."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))
     options = _options()
     many = options.lines if options.scenario == "reporters" else options.operations
     print(f"seed {options.seed}, {options.scenario}: {many}")

@@ -7,7 +7,9 @@ it came, so that whoever reads it knows what was acknowledged and what is in dou
 import asyncio
 import hashlib
 import json
+import multiprocessing
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -82,7 +84,16 @@ def command(step: Step) -> Command:
 
 def run(dsn: str, path: str, name: str, seed: int, operations: int, callers: int) -> None:
     """A process's main: finish what is in doubt, then do the rest of `operations`."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     asyncio.run(_run(dsn, Path(path), name, seed, operations, callers))
+
+
+def _end_with_parent() -> None:
+    """Nobody judges what is done after the simulation itself was ended."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 async def _run(dsn: str, path: Path, name: str, seed: int, operations: int, callers: int) -> None:
