@@ -18,7 +18,7 @@ _BLOCK_BYTES = 256 * 1024
 class Form(StrEnum):
     """What a file becomes."""
 
-    X12 = "x12"
+    EDI = "edi"
 
 
 @edi.command()
@@ -37,39 +37,45 @@ def show(
 
 
 @edi.command()
-def check(file: File) -> None:
-    """Print what is wrong in a file; exit code 1 when a set, a group or the file is refused.
+def check(
+    files: Annotated[
+        list[Path], typer.Argument(help="Files, in order.", exists=True, dir_okay=False)
+    ],
+    answer: Annotated[
+        bool, typer.Option("--answer", help="Print the acknowledgement they would get.")
+    ] = False,
+) -> None:
+    """Print what is wrong in files; exit code 1 when a set, a group or a file is refused.
 
     Example: stockbridge edi check 945.edi
     """
-    from stockbridge.connectors.edi.events import InterchangeClosed
-    from stockbridge.connectors.edi.findings import Finding, Severity
+    from stockbridge.connectors.edi.checking import Desk, plain
+    from stockbridge.connectors.edi.findings import Severity
     from stockbridge.connectors.edi.showing import told
     from stockbridge.kernel.errors import Misconfigured
 
-    found: list[Finding] = []
-    sets = 0
-    for event in _events(file):
-        if isinstance(event, Finding):
-            found.append(event)
-        elif isinstance(event, InterchangeClosed):
-            found += event.result.everything
-            sets += sum(len(group.sets) for group in event.result.groups)
-    for one in found:
-        print(told(one))
-    errors = sum(one.severity is Severity.ERROR for one in found)
+    desk, sets, errors = Desk(), 0, 0
+    for file in files:
+        checked = desk.check(_events(file))
+        sets += checked.sets
+        errors += sum(found.severity is Severity.ERROR for found in checked.findings)
+        prefix = f"{file.name}: " if len(files) > 1 else ""
+        for found in checked.findings:
+            print(f"{prefix}{told(found)}")
+        for segment in checked.answers if answer else []:
+            print(f"{prefix}{plain(segment)}")
     if errors:
-        raise Misconfigured(f"{file}: {errors} errors in {sets} sets")
+        raise Misconfigured(f"{', '.join(map(str, files))}: {errors} errors in {sets} sets")
     print(f"{sets} sets, no error")
 
 
 @edi.command()
-def convert(file: File, to: Annotated[Form, typer.Option(help="The form.")] = Form.X12) -> None:
+def convert(file: File, to: Annotated[Form, typer.Option(help="The form.")] = Form.EDI) -> None:
     """Write a file in another form to standard output.
 
-    Example: stockbridge edi convert 850.edi --to x12
+    Example: stockbridge edi convert 850.edi --to edi
     """
-    from stockbridge.connectors.edi.x12.writer import rewrite
+    from stockbridge.connectors.edi.reading import rewrite
 
     del to
     for text in rewrite(_events(file)):
@@ -77,7 +83,7 @@ def convert(file: File, to: Annotated[Form, typer.Option(help="The form.")] = Fo
 
 
 def _events(file: Path) -> "Iterator[Event]":
-    from stockbridge.connectors.edi.x12.reader import read
+    from stockbridge.connectors.edi.reading import read
 
     return read(_blocks(file))
 

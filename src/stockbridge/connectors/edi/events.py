@@ -30,6 +30,7 @@ class Interchange:
     time: str
     is_test: bool = False
     is_ack_requested: bool = False
+    is_latin: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

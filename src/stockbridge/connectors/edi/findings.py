@@ -86,7 +86,7 @@ KINDS: Final[Mapping[str, tuple[Level, Severity]]] = {
     "SET_COUNT": (Level.SET, _E),
     "SET_UNCLOSED": (Level.SET, _E),
     "SET_REPEATED": (Level.SET, _E),
-    "SET_UNKNOWN": (Level.SET, _N),
+    "SET_UNKNOWN": (Level.SET, _E),
     "SET_VERSION": (Level.SET, _I),
     "SEGMENT_OUTSIDE": (Level.INTERCHANGE, _E),
     # A set against its tables.

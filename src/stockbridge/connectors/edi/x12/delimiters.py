@@ -5,26 +5,15 @@ separator ISA16, the terminator what follows); what is tolerated beside that was
 """
 
 import re
-from typing import Final, NamedTuple
+from typing import Final
 
 from stockbridge.connectors.edi.findings import Finding, finding
+from stockbridge.connectors.edi.scanning import LOOK_CHARS, Heading
 from stockbridge.connectors.edi.segments import Delimiters, Segment
 
-ISA_CHARS: Final = 106
-LOOK_CHARS: Final = 512
-"""As much as is needed to judge an ISA and what follows it."""
 _SEPARATORS: Final = (3, 6, 17, 20, 31, 34, 50, 53, 69, 76, 81, 83, 89, 99, 101, 103)
 _SEPARATORS_MIN: Final = 13
 _REPETITION_FROM: Final = "00402"
-
-
-class Heading(NamedTuple):
-    """An ISA's elements and separators, and how many characters it took."""
-
-    isa: Segment
-    delimiters: Delimiters
-    chars: int
-    findings: list[Finding]
 
 
 def detect(text: str) -> Heading | None:
@@ -50,8 +39,10 @@ def detect(text: str) -> Heading | None:
         terminator=terminator,
         newline="" if terminator in "\r\n" and newline != "\n" else newline,
     )
-    if len(set(delimiters.all)) < len(delimiters.all):
-        findings.append(finding("ISA_DELIMITERS", f"{delimiters.all!r} are not all different"))
+    marks = delimiters.all
+    if len(set(marks)) < len(marks) or any(mark.isalnum() or mark == " " for mark in marks):
+        message = f"{marks!r} are not all different and no letters, digits or blanks"
+        findings.append(finding("ISA_DELIMITERS", message))
     return Heading([*isa, component], delimiters, chars, findings)
 
 

@@ -1,17 +1,27 @@
 """From text to interchanges' segments, a chunk at a time; nothing is held but the last piece."""
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from stockbridge.connectors.edi.findings import Finding, finding
-from stockbridge.connectors.edi.segments import COMPONENT, REPEAT, Delimiters, Limits, Segment
+from stockbridge.connectors.edi.segments import Delimiters, Limits, Segment
 from stockbridge.connectors.edi.text import BOM
-from stockbridge.connectors.edi.x12.delimiters import LOOK_CHARS, Heading, detect
 
-_BARE_SET: Final = re.compile(
-    r"ST(?P<element>[^\w\s])\d{3}(?P=element)\w{1,9}(?:(?P=element)[\w.]+)?(?P<terminator>[^\w ])"
-)
+LOOK_CHARS: Final = 512
+"""As much as is needed to judge an opener (ISA; UNA and UNB) and what follows it."""
+
+
+class Heading(NamedTuple):
+    """An opener's elements and separators, and how many characters it took.
+
+    `segment` is empty when sets came without an opener.
+    """
+
+    segment: Segment
+    delimiters: Delimiters
+    chars: int
+    findings: list[Finding]
 
 
 class Batch(NamedTuple):
@@ -31,12 +41,29 @@ class Cut(NamedTuple):
 Token = Heading | Batch | Cut | Finding
 
 
-class Scanner:
-    """Reads tokens from text chunks: a Heading for each ISA, Batches, a Cut if the end is early."""
+@dataclass(frozen=True, slots=True)
+class Grammar:
+    """What differs between syntaxes: `openers` and `end` are tags of three letters.
 
-    def __init__(self, chunks: Iterable[str], limits: Limits) -> None:
+    `detect` reads the heading that a text begins with; `bare` guesses separators of sets without
+    one; `prepare` takes escapes out of a text; `batch` splits texts that had a terminator.
+    """
+
+    openers: tuple[str, ...]
+    end: str
+    detect: Callable[[str], Heading | None]
+    bare: Callable[[str], Delimiters | None]
+    prepare: Callable[[str, Delimiters], str]
+    batch: Callable[[list[str], Delimiters], Batch]
+
+
+class Scanner:
+    """Reads tokens from chunks: a Heading for each opener, Batches, a Cut if the end is early."""
+
+    def __init__(self, chunks: Iterable[str], limits: Limits, grammar: Grammar) -> None:
         self._chunks = iter(chunks)
         self._limits = limits
+        self._grammar = grammar
         self._buffer = ""
         self._ended = False
         self._chars = 0
@@ -52,11 +79,12 @@ class Scanner:
                     return
                 continue
             self._fill(LOOK_CHARS)
-            heading = detect(self._buffer) if self._buffer.startswith("ISA") else None
-            if heading is None and is_first:
-                heading = self._bare_set()
-                if heading is not None:
-                    yield finding("NO_INTERCHANGE", "sets without an ISA around them")
+            starts = self._buffer.startswith(self._grammar.openers)
+            heading = self._grammar.detect(self._buffer) if starts else None
+            bare = self._grammar.bare(self._buffer) if is_first and heading is None else None
+            if bare is not None:
+                heading = Heading([], bare, 0, [])
+                yield finding("NO_INTERCHANGE", "sets without an interchange around them")
             if heading is None:
                 found = self._skip(is_first)
                 yield found
@@ -78,48 +106,45 @@ class Scanner:
             else:
                 self._buffer += chunk
 
-    def _bare_set(self) -> Heading | None:
-        """Separators guessed from an ST that begins the text."""
-        match = _BARE_SET.match(self._buffer)
-        if match is None:
-            return None
-        delimiters = Delimiters(
-            element=match["element"], component="", terminator=match["terminator"]
-        )
-        return Heading([], delimiters, 0, [])
-
     def _skip(self, is_first: bool) -> Finding:
-        """Drop what is no interchange, up to the next ISA."""
-        shown = self._buffer[:40]
-        if self._buffer.startswith("ISA") and len(self._buffer) < LOOK_CHARS:
+        """Drop what is no interchange, up to the next opener."""
+        shown, tag = self._buffer[:40], self._buffer[:3]
+        if tag in self._grammar.openers and len(self._buffer) < LOOK_CHARS:
             self._buffer = ""
-            return finding("TRUNCATED", f"the text ends inside its ISA: {shown!r}", segment="ISA")
-        start = self._buffer.find("ISA", 1)
+            return finding("TRUNCATED", f"the text ends inside its {tag}: {shown!r}", segment=tag)
+        start = self._next_opener(1)
         while start < 0 and not self._ended:
             self._buffer = self._buffer[-2:]
             self._fill(LOOK_CHARS)
-            start = self._buffer.find("ISA")
-        self._buffer = self._buffer[start:] if start > 0 else ""
+            start = self._next_opener(0)
+        self._buffer = self._buffer[start:] if start >= 0 else ""
         if is_first:
-            return finding("NOT_EDI", f"no ISA at the beginning but {shown!r}")
+            return finding("NOT_EDI", f"no interchange at the beginning but {shown!r}")
         return finding("STRAY_TEXT", f"passed over what is no interchange: {shown!r}")
+
+    def _next_opener(self, start: int) -> int:
+        places = [self._buffer.find(tag, start) for tag in self._grammar.openers]
+        return min((place for place in places if place >= 0), default=-1)
 
     def _interchange(self, delimiters: Delimiters) -> Iterator[Token]:
         """Batches up to IEA, or up to the next ISA when there is none."""
         terminator = delimiters.terminator
+        grammar = self._grammar
         while True:
-            texts = self._buffer.split(terminator)
+            texts = grammar.prepare(self._buffer, delimiters).split(terminator)
             self._buffer = texts.pop()
             end = self._end(texts)
             if end is not None:
                 kept, rest = texts[: end[0]], texts[end[0] :]
                 self._buffer = terminator.join([*rest, self._buffer])
-                yield _batch(kept, delimiters)
+                yield grammar.batch(kept, delimiters)
                 if not end[1]:
-                    yield Cut([], [finding("TRUNCATED", "another ISA comes before the IEA")])
+                    yield Cut(
+                        [], [finding("TRUNCATED", f"another begins before the {grammar.end}")]
+                    )
                 return
             if texts:
-                yield _batch(texts, delimiters)
+                yield grammar.batch(texts, delimiters)
             too_much = self._too_much()
             if too_much is not None:
                 self._buffer, self._ended = "", True
@@ -132,17 +157,17 @@ class Scanner:
             self._fill(before + 1)
             self._chars += len(self._buffer) - before
 
-    @staticmethod
-    def _end(texts: list[str]) -> tuple[int, bool] | None:
-        """(how many segments belong to the interchange, whether an IEA ends it)."""
+    def _end(self, texts: list[str]) -> tuple[int, bool] | None:
+        """(how many segments belong to the interchange, whether its end is among them)."""
+        openers, end = self._grammar.openers, self._grammar.end
         joined = "".join(texts)
-        if "IEA" not in joined and "ISA" not in joined:
+        if end not in joined and not any(tag in joined for tag in openers):
             return None
         for index, text in enumerate(texts):
             tag = text.lstrip()[:3]
-            if tag == "IEA":
+            if tag == end:
                 return index + 1, True
-            if tag == "ISA":
+            if tag in openers:
                 return index, False
         return None
 
@@ -157,25 +182,10 @@ class Scanner:
         return None
 
     def _cut(self, delimiters: Delimiters) -> Cut:
-        """What the end of the text leaves; an IEA that only lacks its terminator is complete."""
+        """What the end of the text leaves; an end that only lacks its terminator is complete."""
         rest, self._buffer = self._buffer.strip(), ""
-        segment = _batch([rest], delimiters).segments[0] if rest else []
-        if segment and segment[0] == "IEA":
-            return Cut(segment, [finding("TERMINATOR_MISSING", "the IEA is not terminated")])
-        return Cut(segment, [finding("TRUNCATED", "the text ends before an IEA")])
-
-
-def _batch(texts: list[str], delimiters: Delimiters) -> Batch:
-    element, component, repetition = (
-        delimiters.element,
-        delimiters.component,
-        delimiters.repetition,
-    )
-    if component or repetition:
-        joined = "".join(texts)
-        if component and component in joined:
-            texts = [text.replace(component, COMPONENT) for text in texts]
-        if repetition and repetition in joined:
-            texts = [text.replace(repetition, REPEAT) for text in texts]
-    texts = [text.lstrip() for text in texts]
-    return Batch([text.split(element) for text in texts], texts)
+        segment = self._grammar.batch([rest], delimiters).segments[0] if rest else []
+        end = self._grammar.end
+        if segment and segment[0] == end:
+            return Cut(segment, [finding("TERMINATOR_MISSING", f"the {end} is not terminated")])
+        return Cut(segment, [finding("TRUNCATED", f"the text ends before a {end}")])
