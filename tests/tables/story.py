@@ -22,6 +22,7 @@ from psycopg import AsyncConnection
 
 from stockbridge.assurance.invariants import check
 from stockbridge.contracts import commands as c
+from stockbridge.contracts import orders as o
 from stockbridge.contracts.base import Document
 from stockbridge.domain.reservations.rules import internal_id
 from stockbridge.engine import Command, Engine, Outcome
@@ -41,6 +42,8 @@ DUMPS = {
     "supply": "*",
     "fulfilment_line": "*",
     "count_anchor": "*",
+    "sales_order": "order_id, state, content::text, events, ended_at",
+    "order_event": "*",
 }
 ITEM = re.compile(r"(?P<sku>[A-Z]+|\d+):(?P<quantity>-?\d+)(?P<uom>[A-Z]+)?(@(?P<place>\w+))?")
 STAGES = {"allocate": "allocated", "deallocate": "deallocated", "pick": "picked",
@@ -186,6 +189,10 @@ def _told(document: dict[str, Any]) -> list[str]:
     """The answer in the words of a table."""
     if "code" in document:
         return [document["code"]]
+    if "number" in document:
+        return [document["state"], *(_progress(line) for line in document["lines"])]
+    if "units" in document:
+        return [f"orders={document['orders']}", f"units={document['units']}"]
     if "mode" in document:
         return [document["state"], *(_sources(line) for line in document["lines"])]
     if "ended" in document:
@@ -197,6 +204,17 @@ def _sources(line: dict[str, Any]) -> str:
     parts = [f"{source['location']}:{source['quantity']}" for source in line["sources"]]
     if line["backordered"]:
         parts.append(f"back:{line['backordered']}")
+    return "+".join(parts) or "-"
+
+
+def _progress(line: dict[str, Any]) -> str:
+    """What is held, called off, and the furthest stage of a line: `W1:2+off:1+shipped:3`."""
+    parts = [] if _sources(line) == "-" else [_sources(line)]
+    if line["cancelled"]:
+        parts.append(f"off:{line['cancelled']}")
+    stages = [stage for stage in ("shipped", "packed", "picked", "allocated") if line[stage]]
+    if stages:
+        parts.append(f"{stages[0]}:{line[stages[0]]}")
     return "+".join(parts) or "-"
 
 
@@ -321,6 +339,49 @@ def _safety(_stage: Stage, line: Line) -> c.SetSafetyStock:
     return c.SetSafetyStock([c.SafetyLine(i["sku"], i["place"], i["quantity"]) for i in line.items])
 
 
+def _order(line: Line) -> dict[str, Any]:
+    return {"number": line.words[0], "channel": line.words[1]}
+
+
+def _version(line: Line) -> int | None:
+    return int(line.options["v"]) if "v" in line.options else None
+
+
+def _place(stage: Stage, line: Line) -> o.PlaceOrder:
+    lines = [
+        o.PlacedLine(
+            sku=i["sku"], quantity=i["quantity"], uom=i["uom"], location=i["place"],
+            line=f"{n}",
+        )
+        for n, i in enumerate(line.items, start=int(line.options.get("first", 1)))
+    ]  # fmt: skip
+    brought = line.options.get("with")
+    return o.PlaceOrder(
+        **_order(line), lines=lines, version=_version(line),
+        mode=line.options.get("mode", "sold"),  # type: ignore[arg-type]
+        reservation=_id(stage, brought) if brought else None,
+        paid_at=DAY if "paid" in line.options else None,
+    )  # fmt: skip
+
+
+def _revise(_stage: Stage, line: Line) -> o.EditOrder:
+    lines = [o.EditLine(i["sku"], i["quantity"]) for i in line.items]
+    paid_at = DAY if "paid" in line.options else None
+    return o.EditOrder(**_order(line), lines=lines, version=_version(line), paid_at=paid_at)
+
+
+def _cancel(_stage: Stage, line: Line) -> o.CancelOrder:
+    lines = [o.CancelLine(i["sku"], i["quantity"]) for i in line.items]
+    return o.CancelOrder(**_order(line), lines=lines, cancellation=line.options.get("id"))
+
+
+def _hear(_stage: Stage, line: Line) -> o.AnswerOrder:
+    answer: Any = line.words[2]
+    at = _stamp(line).get("occurred_at")
+    number = line.options.get("id")
+    return o.AnswerOrder(**_order(line), answer=answer, cancellation=number, occurred_at=at)
+
+
 def _undo(stage: Stage, line: Line) -> c.ReverseFact:
     verb, *words = line.words
     fact = ACTIONS[verb](stage, line._replace(verb=verb, words=words))
@@ -346,4 +407,11 @@ ACTIONS: dict[str, Callable[[Stage, Line], Any]] = {
     "undo": _undo,
     "fence": _fence_set,
     "safety": _safety,
+    "place": _place,
+    "revise": _revise,
+    "cancel": _cancel,
+    "stop": lambda _, line: o.HoldOrder(**_order(line)),
+    "resume": lambda _, line: o.ResumeOrder(**_order(line)),
+    "give": lambda _, line: o.ReleaseOrder(**_order(line)),
+    "hear": _hear,
 }

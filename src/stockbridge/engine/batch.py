@@ -12,7 +12,7 @@ from stockbridge.domain.masters.cache import Masters
 from stockbridge.domain.reservations.rules import expire_due
 from stockbridge.domain.world.needs import Needs
 from stockbridge.domain.world.world import World
-from stockbridge.engine.load import Answers, find_documents, load_world
+from stockbridge.engine.load import Answers, covers, find_documents, load_world
 from stockbridge.engine.recent import Recent
 from stockbridge.engine.registry import HANDLERS
 from stockbridge.engine.request import KEY_REUSED, Outcome, Request, encode
@@ -55,6 +55,9 @@ async def _run_careful(
             await rollback(conn)
             await masters.reload(conn)
             continue
+        if not covers(needs, world):
+            await rollback(conn)
+            continue
         outcomes, fresh = decide_all(world, requests, known)
         more = await find_more(conn, world, due)
         if more:
@@ -77,7 +80,7 @@ async def needs_of(conn: Conn, masters: Masters, requests: list[Request], due: s
         needs.reservations |= due
         needs.all_locations = True
         needs.fences = needs.fences or masters.has_fences
-    if needs.reservations or needs.references:
+    if needs.reservations or needs.references or needs.orders or needs.order_numbers:
         await find_documents(conn, needs)
     await masters.fetch(conn, needs.skus, needs.aliases, needs.item_ids)
     for request in requests:

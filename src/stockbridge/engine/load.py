@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from psycopg import AsyncConnection
 
-from stockbridge.domain import fulfilment, ledger, reservations
+from stockbridge.domain import fulfilment, ledger, orders, reservations
 from stockbridge.domain.masters.cache import Masters
 from stockbridge.domain.world.model import (
     COUNTED_AT,
@@ -22,6 +22,7 @@ from stockbridge.domain.world.model import (
     Supply,
 )
 from stockbridge.domain.world.needs import Needs
+from stockbridge.domain.world.order import Order, OrderContent
 from stockbridge.domain.world.world import World
 from stockbridge.kernel.accounts import AVAILABLE
 from stockbridge.store.arrays import ints, moments, texts
@@ -36,14 +37,22 @@ SQL = load(__package__)
 LEDGER_SQL = load(ledger.__name__)
 RESERVATIONS_SQL = load(reservations.__name__)
 FULFILMENT_SQL = load(fulfilment.__name__)
+ORDERS_SQL = load(orders.__name__)
 
+decode_content = msgspec.json.Decoder(OrderContent).decode
 decode_reports = msgspec.json.Decoder(dict[str, Report]).decode
 decode_lines = msgspec.json.Decoder(list[ReservationLine]).decode
 decode_promised = msgspec.json.Decoder(list[Promised]).decode
 
 
 async def find_documents(conn: Conn, needs: Needs) -> None:
-    """Learn, without locks, which items the named reservations take; their lines never change."""
+    """Learn, without locks, which items the named reservations and orders take."""
+    named = {"ids": ints(needs.orders), "refs": texts(list(needs.references)), **_numbers(needs)}
+    cursor = await conn.execute(ORDERS_SQL.find_orders, named)
+    for order_id, reservation_id in await cursor.fetchall():
+        needs.orders.add(order_id)
+        if reservation_id is not None:
+            needs.reservations.add(reservation_id)
     values = {"ids": ints(needs.reservations), "refs": texts(list(needs.references))}
     cursor = await conn.execute(RESERVATIONS_SQL.find_reservations, values)
     for reservation_id, lines in await cursor.fetchall():
@@ -51,6 +60,24 @@ async def find_documents(conn: Conn, needs: Needs) -> None:
         for line in decode_lines(lines):
             needs.skus.add(line.sku)
             needs.item_ids.update(part for part, _ in line.parts)
+
+
+def _numbers(needs: Needs) -> dict[str, str]:
+    pairs = sorted(needs.order_numbers)
+    return {
+        "channels": texts([channel for channel, _ in pairs]),
+        "numbers": texts([number for _, number in pairs]),
+    }
+
+
+def covers(needs: Needs, world: World) -> bool:
+    """Whether every item of what was read is locked: an order may have got a line meanwhile."""
+    return all(
+        part in needs.item_ids
+        for reservation in world.reservations.values()
+        for line in reservation.lines
+        for part, _ in line.parts
+    )
 
 
 async def load_world(
@@ -93,6 +120,12 @@ def _extras(needs: Needs, items: str) -> list[tuple[Any, bytes, dict[str, Any]]]
         ids = {"ids": ints(needs.reservations)}
         reads.append((_reservation, RESERVATIONS_SQL.lock_reservations, ids))
         reads.append((_hold, RESERVATIONS_SQL.read_holds, ids))
+    if needs.reservations or needs.orders or needs.order_numbers:
+        named = {"ids": ints(needs.orders), "reservations": ints(needs.reservations)}
+        reads.append((_order, ORDERS_SQL.lock_orders, named | _numbers(needs)))
+    if needs.reservations:
+        kept = {"reservations": ints(needs.reservations)}
+        reads.append((_fulfilment, FULFILMENT_SQL.read_fulfilments_of, kept))
     if needs.fences:
         reads.append((_fence, RESERVATIONS_SQL.read_fences, {"items": items}))
     if needs.facts:
@@ -136,6 +169,11 @@ def _reservation(world: World, row: tuple[Any, ...]) -> None:
 def _hold(world: World, row: tuple[Any, ...]) -> None:
     hold = Hold(*row)
     world.holds.setdefault(hold.reservation_id, {})[hold.key] = hold
+
+
+def _order(world: World, row: tuple[Any, ...]) -> None:
+    row = (*row[:5], decode_content(row[5]), *row[6:])
+    world.see_order(Order(*row))
 
 
 def _fence(world: World, row: tuple[Any, ...]) -> None:

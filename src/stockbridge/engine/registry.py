@@ -5,11 +5,13 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from stockbridge.contracts import commands as c
+from stockbridge.contracts import orders as o
 from stockbridge.domain.fulfilment import handlers as fulfilment
 from stockbridge.domain.ledger import handlers as ledger
 from stockbridge.domain.ledger import reversal
 from stockbridge.domain.ledger.facts import FactSpec, decide_fact, fact_names, fact_rows
 from stockbridge.domain.masters.model import Catalog
+from stockbridge.domain.orders import handlers as orders
 from stockbridge.domain.reservations import handlers as reservations
 from stockbridge.domain.world.command import Command, Decision
 from stockbridge.domain.world.needs import Needs
@@ -30,6 +32,10 @@ def _fact(spec: FactSpec) -> Handler:
 
 def _on_reservation(decide: Callable[[Command, World], Decision]) -> Handler:
     return Handler(reservations.reservation_names, reservations.reservation_rows, decide)
+
+
+def _on_order(decide: Callable[[Command, World], Decision]) -> Handler:
+    return Handler(orders.named_names, orders.order_rows, decide)
 
 
 SPECS: dict[type, FactSpec] = {
@@ -68,6 +74,14 @@ HANDLERS: dict[type, Handler] = {
     c.SetFences: Handler(
         reservations.fence_names, reservations.fence_rows, reservations.decide_fences
     ),
+    o.PlaceOrder: Handler(orders.place_names, orders.place_rows, orders.decide_place),
+    o.EditOrder: _on_order(orders.decide_edit),
+    o.CancelOrder: _on_order(orders.decide_cancel),
+    o.HoldOrder: _on_order(orders.decide_hold),
+    o.ResumeOrder: _on_order(orders.decide_hold),
+    o.ReleaseOrder: _on_order(orders.decide_release),
+    o.AnswerOrder: _on_order(orders.decide_answer),
+    o.FillOrders: Handler(orders.fill_names, orders.order_rows, orders.decide_fill),
     c.SetSafetyStock: Handler(ledger.safety_names, ledger.safety_rows, ledger.decide_safety),
 }
 

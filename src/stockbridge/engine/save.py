@@ -7,7 +7,7 @@ import msgspec
 from psycopg import AsyncConnection
 
 from stockbridge import governance, outbox
-from stockbridge.domain import fulfilment, ledger, masters, reservations
+from stockbridge.domain import fulfilment, ledger, masters, orders, reservations
 from stockbridge.domain.ledger.digest import GROUP, batch_digest
 from stockbridge.domain.ledger.digest import texts as canonical
 from stockbridge.domain.world.model import COUNTED_AT, VERSION, Hold, Reservation
@@ -16,6 +16,7 @@ from stockbridge.engine.audited import NOUNS, act_of
 from stockbridge.engine.request import FIRST_ERROR, Outcome, Request
 from stockbridge.kernel.accounts import ACCOUNTS, AVAILABLE
 from stockbridge.kernel.clock import microseconds
+from stockbridge.outbox import deliveries
 from stockbridge.outbox.notices import notices
 from stockbridge.store.arrays import (
     blobs,
@@ -34,6 +35,7 @@ SQL = load(__package__)
 LEDGER_SQL = load(ledger.__name__)
 RESERVATIONS_SQL = load(reservations.__name__)
 FULFILMENT_SQL = load(fulfilment.__name__)
+ORDERS_SQL = load(orders.__name__)
 OUTBOX_SQL = load(outbox.__name__)
 GOVERNANCE_SQL = load(governance.__name__)
 MASTERS_SQL = load(masters.__name__)
@@ -60,12 +62,16 @@ def record_writes(world: World, answered: list[tuple[Request, Outcome]]) -> Iter
         yield from _tracking(world)
     if world.fulfilment_changed:
         yield _fulfilments(world)
+    if world.orders_changed:
+        yield from _orders(world)
     if world.fences_changed:
         yield _fences(world)
         if not world.masters.has_fences:
             yield MASTERS_SQL.bump_epoch, {}
     if world.exceptions:
         yield _exceptions(world)
+    if world.owed:
+        yield OUTBOX_SQL.add_deliveries, deliveries.columns(world.owed)
     if answered:
         yield from _acts(answered)
         yield _requests(world, answered)
@@ -362,6 +368,45 @@ def _fulfilments(world: World) -> Write:
             "deallocated": ints([line.deallocated for line in lines]),
         },
     )
+
+
+def _orders(world: World) -> Iterable[Write]:
+    rows = list(world.orders_changed.values())
+    yield (
+        ORDERS_SQL.put_orders,
+        {
+            "ids": ints([order.order_id for order in rows]),
+            "channels": ints([order.channel_id for order in rows]),
+            "numbers": texts([order.number for order in rows]),
+            "states": texts([order.state for order in rows]),
+            "reservations": ints_or_null([order.reservation_id for order in rows]),
+            "contents": texts([encode_lines(order.content).decode() for order in rows]),
+            "events": ints([order.events for order in rows]),
+            "created": moments([order.created_at for order in rows]),
+            "updated": moments([order.updated_at for order in rows]),
+            "ended": moments([order.ended_at for order in rows]),
+            "correlation_ids": texts([order.correlation_id for order in rows]),
+        },
+    )
+    if world.order_events:
+        ids, numbers, whats, states, recorded, principals, systems, messages, correlations, why = (
+            zip(*world.order_events, strict=True)
+        )
+        yield (
+            ORDERS_SQL.add_order_events,
+            {
+                "ids": ints(ids),
+                "numbers": ints(numbers),
+                "whats": texts(whats),
+                "states": texts(states),
+                "moments": moments(recorded),
+                "principals": texts(principals),
+                "systems": texts_or_null(systems),
+                "messages": texts_or_null(messages),
+                "correlation_ids": texts(correlations),
+                "details": texts(why),
+            },
+        )
 
 
 def _fences(world: World) -> Write:

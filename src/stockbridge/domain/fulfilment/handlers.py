@@ -10,6 +10,7 @@ from stockbridge.domain.ledger.lines import Level, units_of
 from stockbridge.domain.ledger.pipeline import RECEIVED, supplied
 from stockbridge.domain.ledger.posting import Posting
 from stockbridge.domain.masters.model import Catalog
+from stockbridge.domain.orders.course import note_progress
 from stockbridge.domain.reservations.keeping import settle_promises
 from stockbridge.domain.reservations.rules import internal_id
 from stockbridge.domain.world.model import (
@@ -114,7 +115,14 @@ def _reservation_for(posting: Posting) -> int | None:
     numbers = world.references.get(body.document.number, [])
     states = {n: world.reservations[n].state for n in numbers if n in world.reservations}
     is_open = [n for n, state in states.items() if state in ("held", "confirmed")]
-    return next((n for n in (*is_open, *states) if n in is_open or states[n] == "fulfilled"), None)
+    return next(
+        (
+            n
+            for n in (*is_open, *states)
+            if n in is_open or states[n] == "fulfilled" or n in world.orders_of
+        ),
+        None,
+    )
 
 
 def _check_order(world: World, body: ReportShipment) -> Refusal | None:
@@ -162,13 +170,28 @@ def _settle_stage(
     if not is_known:
         progress.reservation_id = _reservation_for(posting)
     number, units = progress.reservation_id, progress.bound - (was if is_known else 0)
-    if number is None or (is_known and not units):
+    if number is None:
         return None
     if number not in world.reservations:
         world.wanted.add(number)
         return None
-    world.bind(number, item_id, location_id, units)
-    return {"promised": settle_promises(world, number, item_id, posting.command.correlation_id)}
+    told = None
+    if units or not is_known:
+        world.bind(number, item_id, location_id, units)
+        kept = settle_promises(world, number, item_id, posting.command.correlation_id)
+        told = {"promised": kept}
+    note_progress(world, number, posting.body.stage, posting.command)
+    return told
+
+
+def _name_promise(posting: Posting, fact: FactLine, reports: Reports) -> dict[str, Any] | None:
+    """Of two that report one parcel only one may know whose promise it keeps."""
+    place = (fact.line.item.item_id, posting.places[0].location_id)
+    progress = posting.world.fulfilment.get((posting.document_number, fact.line.name, *place))
+    is_named = progress is not None and progress.reservation_id is not None
+    if is_named or _reservation_for(posting) is None:
+        return None
+    return _settle_stage(posting, fact, reports, reports)
 
 
 SHIPMENT_SPEC = FactSpec(
@@ -183,6 +206,7 @@ SHIPMENT_SPEC = FactSpec(
     leaves_in=lambda body, _line: STAGE_ACCOUNTS[body.stage],
     book=_book_stage,
     settle=_settle_stage,
+    again=_name_promise,
     check=_check_order,
     explode_kits=True,
     more_names=_shipment_names,

@@ -25,3 +25,10 @@ ON CONFLICT (fulfilment, line, item_id, location_id) DO UPDATE
 SET reservation_id = excluded.reservation_id, allocated = excluded.allocated,
     picked = excluded.picked, packed = excluded.packed, shipped = excluded.shipped,
     deallocated = excluded.deallocated;
+
+-- name: read_fulfilments_of
+-- Reads how far everything has come that was reported of reservations.
+SELECT fulfilment, line, item_id, location_id, reservation_id, allocated, picked, packed, shipped,
+       deallocated
+FROM fulfilment_line
+WHERE reservation_id = ANY (%(reservations)s::bigint[]);

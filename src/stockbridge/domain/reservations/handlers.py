@@ -168,6 +168,9 @@ def decide_release(command: Command, world: World) -> Decision:
     found = _reservation(command, world, body.reservation)
     if isinstance(found, Refusal):
         return found
+    if found.reservation_id in world.orders_of:
+        detail = f"{body.reservation} holds an order's stock; cancel the order instead"
+        return Refusal("reservation_of_order", detail, 409)
     if found.is_open:
         end(world, found.reservation_id, "released", command.correlation_id)
     return 200, reservation_answer(world, found)

@@ -7,18 +7,21 @@ from typing import Any
 
 @dataclass(slots=True)
 class Needs:
-    """Names first (`skus`, `aliases`, `reservations`, `references`), then ids once names are known.
+    """Names first (`skus`, `reservations`, `orders` ...), then ids once names are known.
 
-    `locations` None means every location of the items. `counts` asks for the sum of what moved on
-    (item, location, account) after a moment (None: now), `booked` for the movements of (item,
-    document number). `facts` turns on anchors and supplies. `resolved` keeps lines resolved while
-    needs were collected, by the identity of their request body, for the decision.
+    `order_numbers` are (channel code, number). `locations` None means every location of the items.
+    `counts` asks for the sum of what moved on (item, location, account) after a moment (None: now),
+    `booked` for the movements of (item, document number). `facts` turns on anchors and supplies.
+    `resolved` keeps lines resolved while needs were collected, by the identity of their request
+    body, for the decision.
     """
 
     skus: set[str] = field(default_factory=set)
     aliases: set[tuple[str, str]] = field(default_factory=set)
     reservations: set[int] = field(default_factory=set)
     references: set[str] = field(default_factory=set)
+    orders: set[int] = field(default_factory=set)
+    order_numbers: set[tuple[str, str]] = field(default_factory=set)
     item_ids: set[int] = field(default_factory=set)
     locations: set[int] = field(default_factory=set)
     all_locations: bool = False

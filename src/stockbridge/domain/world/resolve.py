@@ -76,7 +76,7 @@ def resolve_lines(
     for index, line in enumerate(lines):
         item = find_item(masters, line)
         if item is None:
-            errors.append(_unknown_item(index, line))
+            errors.append(unknown_item(index, line))
             continue
         units = units_of(item, line.quantity, line.uom)
         if not isinstance(units, int):
@@ -121,7 +121,7 @@ def find_channel(masters: Catalog, code: str) -> Channel | Refusal:
     if found is not None:
         return found
     detail = f"channel {code} is not known; make it with PUT /v1/channels/{code}"
-    error = row_error(0, "channel", "unknown_channel", detail)
+    error = row_error(0, "channel", "unknown_channel", detail, f"channel:{code}")
     return Refusal("unknown_channel", detail, 422, [error])
 
 
@@ -131,7 +131,8 @@ def unknown_sku(index: int, sku: str) -> RowError:
     return row_error(index, "sku", "unknown_sku", detail, f"sku:{sku}")
 
 
-def _unknown_item(index: int, line: ItemLine) -> RowError:
+def unknown_item(index: int, line: ItemLine) -> RowError:
+    """The row error for a line whose item nobody knows."""
     if line.sku is not None:
         return unknown_sku(index, line.sku)
     detail = f"{line.namespace} calls no item {line.alias}; add the alias to its item"

@@ -13,12 +13,14 @@ from stockbridge.domain.world.model import (
     FulfilmentLine,
     Hold,
     Movement,
+    Owed,
     Reports,
     Reservation,
     Serial,
     Supply,
     SupplyKey,
 )
+from stockbridge.domain.world.order import Order, OrderEvent
 from stockbridge.kernel.accounts import BACKORDERED
 
 ID_BITS = 20
@@ -54,6 +56,10 @@ class World:
         self.bound: dict[tuple[int, int], dict[int, int]] = {}
         self.supplies: dict[SupplyKey, Supply] = {}
 
+        self.orders: dict[int, Order] = {}
+        self.order_numbers: dict[tuple[int, str], int] = {}
+        self.orders_of: dict[int, int] = {}
+
         self.booked: list[Booked] = []
 
         self.movements: list[Movement] = []
@@ -68,8 +74,11 @@ class World:
         self.serials_changed: dict[tuple[int, str], Serial] = {}
         self.fulfilment_changed: dict[tuple[str, str, int, int], FulfilmentLine] = {}
         self.supplies_changed: dict[SupplyKey, Supply] = {}
+        self.orders_changed: dict[int, Order] = {}
+        self.order_events: list[OrderEvent] = []
         self.feeds: dict[int, datetime] = {}
         self.exceptions: list[ExceptionCase] = []
+        self.owed: list[Owed] = []
         self.short_items: set[int] = set()
         self.wanted: set[int] = set()
         self.resolved: dict[int, Any] = {}
@@ -158,6 +167,26 @@ class World:
             return 0
         return sum(units for owner, units in fences.items() if owner != channel_id)
 
+    def see_order(self, order: Order) -> None:
+        """Know an order by its id, its number and its reservation."""
+        self.orders[order.order_id] = order
+        self.order_numbers[order.channel_id, order.number] = order.order_id
+        if order.reservation_id is not None:
+            self.orders_of[order.reservation_id] = order.order_id
+            known = self.references.setdefault(order.number, [])
+            if order.reservation_id not in known:
+                known.append(order.reservation_id)
+
+    def put_order(self, order: Order) -> None:
+        """Keep a new or changed order."""
+        self.see_order(order)
+        self.orders_changed[order.order_id] = order
+
+    def order_of(self, reservation_id: int) -> Order | None:
+        """The order whose stock the reservation holds, if it is one's."""
+        order_id = self.orders_of.get(reservation_id)
+        return None if order_id is None else self.orders[order_id]
+
     def set_fence(self, place: Place, channel_id: int, units: int) -> None:
         """Set what is set aside for the channel."""
         self.fences.setdefault(place, {})[channel_id] = units
@@ -183,6 +212,10 @@ class World:
         """Remember what is reported of a document line."""
         self.lines[key] = reports
         self.lines_changed[key] = reports
+
+    def owe(self, owed: Owed) -> None:
+        """Have it delivered to a system once the batch is committed."""
+        self.owed.append(owed)
 
     def open_exceptions(self, cases: Iterable[ExceptionCase]) -> None:
         """Queue exceptions for their owners."""

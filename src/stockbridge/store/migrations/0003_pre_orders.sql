@@ -51,3 +51,7 @@ CREATE INDEX order_event_correlation ON order_event (correlation_id);
 
 -- What waits for stock, for the filler.
 CREATE INDEX hold_backordered ON hold (item_id, reservation_id) WHERE account = 8;
+
+-- What was reported of an order's reservation.
+CREATE INDEX fulfilment_line_reservation ON fulfilment_line (reservation_id)
+WHERE reservation_id IS NOT NULL;
