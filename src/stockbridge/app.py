@@ -15,6 +15,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Gauge, Histogram
 
 from stockbridge.assurance.seal import seal_forever
+from stockbridge.connectors.kit.registry import Registry
 from stockbridge.dashboard.overview import Overview, style
 from stockbridge.domain.snapshots.work import work_forever
 from stockbridge.engine import Engine
@@ -26,6 +27,7 @@ from stockbridge.governance.live_catalog import LiveCatalog
 from stockbridge.governance.secrets import SecretBox
 from stockbridge.ingress.api import Api
 from stockbridge.ingress.call import Answer, Call, Hub, Route
+from stockbridge.ingress.connections import OpenConnectors
 from stockbridge.ingress.imports import close_dead_jobs
 from stockbridge.ingress.metrics import RequestMetrics
 from stockbridge.ingress.operations import READ
@@ -66,6 +68,7 @@ class App:
     contracts: LiveCatalog
     inbox: Inbox
     applier: Applier
+    partners: OpenConnectors
     poller: Poller
     api: Api
     hub: Hub
@@ -108,6 +111,7 @@ class App:
             await self.applier.stop()
         await self.engine.stop()
         await self.contracts.stop()
+        await self.partners.stop()
         if self.server is not None:
             await self.view.stop()
             await self.keyring.stop()
@@ -142,13 +146,15 @@ async def build(settings: Settings, role: Role = "all", dsn: str | None = None) 
     engine = Engine(dsn, on_batch=_batch_metrics(registry))
     view = StockView(dsn, pool)
     keyring = Keyring(dsn)
-    contracts = LiveCatalog(dsn)
+    connectors = Registry()
+    contracts = LiveCatalog(dsn, connectors)
     applier = Applier(dsn, engine, contracts.decode)
     # A node that only serves leaves what it takes to the others at once.
     grace_seconds = 0 if role == "api" else GRACE_SECONDS
     inbox = Inbox(dsn, on_accepted=applier.offer, grace_seconds=grace_seconds)
     box = SecretBox(settings.secret_key)
-    poller = Poller(pool, inbox, contracts, box)
+    partners = OpenConnectors(pool, connectors, box)
+    poller = Poller(pool, inbox, contracts, box, partners)
     hub = Hub(
         engine,
         view,
@@ -157,6 +163,7 @@ async def build(settings: Settings, role: Role = "all", dsn: str | None = None) 
         inbox,
         KnownSystems(pool),
         WebhookGate(pool, box, registry),
+        partners,
         pool,
         dsn,
         settings.data_dir,
@@ -177,6 +184,7 @@ async def build(settings: Settings, role: Role = "all", dsn: str | None = None) 
         contracts,
         inbox,
         applier,
+        partners,
         poller,
         api,
         hub,

@@ -139,7 +139,11 @@ def test_only_reads_of_the_process_are_public(contract):
             *("/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"),
             *("/asyncapi.json", "/schemas/{name}/{file}"),
         )
-    } | {("POST", "/v1/webhooks/{system}")}  # Proved by its signature instead of a key.
+    } | {
+        # Proved by its signature instead of a key; the partner asks before it calls.
+        ("POST", "/v1/webhooks/{system}"),
+        ("GET", "/v1/webhooks/{system}"),
+    }
 
 
 def test_scopes_are_known_and_keys_required_where_promised(contract):

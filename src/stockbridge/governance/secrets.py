@@ -5,7 +5,7 @@ another system does not open there.
 """
 
 import os
-from typing import Final
+from typing import Final, NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -74,6 +74,20 @@ async def active(conn: Connection, box: SecretBox, system: str, name: str) -> li
     key = {"system": system, "name": name}
     rows = await (await conn.execute(SQL.active_secrets, key)).fetchall()
     return [box.unseal(bytes(row[1]), system, name) for row in rows]
+
+
+class Sealed(NamedTuple):
+    """A secret as it is stored."""
+
+    secret_id: int
+    name: str
+    ciphertext: bytes
+
+
+async def sealed(conn: Connection, system: str) -> list[Sealed]:
+    """All secrets of a system that count now, newest first, still encrypted."""
+    rows = await (await conn.execute(SQL.sealed_secrets, {"system": system})).fetchall()
+    return [Sealed(row[0], row[1], bytes(row[2])) for row in rows]
 
 
 async def put(

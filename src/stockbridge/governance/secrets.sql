@@ -14,6 +14,13 @@ WHERE system = %(system)s::text AND name = %(name)s::text
   AND (expires_at IS NULL OR expires_at > now())
 ORDER BY secret_id DESC;
 
+-- name: sealed_secrets
+-- All secrets of a system that have not ended, newest first, encrypted.
+SELECT secret_id, name, ciphertext
+FROM system_secret
+WHERE system = %(system)s::text AND (expires_at IS NULL OR expires_at > now())
+ORDER BY secret_id DESC;
+
 -- name: end_secrets
 -- Ends all secrets of a system but one, after a while.
 UPDATE system_secret

@@ -17,6 +17,7 @@ from stockbridge.engine.inbox.accept import Inbox
 from stockbridge.governance.keyring import Grant, Keyring
 from stockbridge.governance.keys import ADMIN, ApiKey
 from stockbridge.governance.live_catalog import LiveCatalog
+from stockbridge.ingress.connections import OpenConnectors
 from stockbridge.ingress.systems import KnownSystems
 from stockbridge.ingress.webhooks_gate import WebhookGate
 from stockbridge.kernel.errors import Refusal
@@ -43,6 +44,7 @@ class Hub:
     inbox: Inbox
     systems: KnownSystems
     webhooks: WebhookGate
+    partners: OpenConnectors
     pool: Pool
     dsn: str
     data_dir: Path
@@ -74,8 +76,9 @@ class Route:
     system may call it, because the handler or the engine keeps it to its own. `path_fields` are
     path parameters that are also fields of the body. `answers` maps a status to its shape, or
     a tuple of possible shapes; None is an answer that is not JSON. `raw` leaves the body to the
-    handler, in these content types. `hot` calls skip the router; a `page` is read in a browser,
-    which asks for the key itself. `at_once` answers a GET from memory, without waiting; None from
+    handler, in these content types (`*/*`: in any), `raw_query` the query string, as text. `hot`
+    calls skip the router; a `page` is read in a browser, which asks for the key itself. `at_once`
+    answers a GET from memory, without waiting; None from
     it leaves the answer to `handler`.
     """
 
@@ -93,6 +96,7 @@ class Route:
     hot: bool = False
     page: bool = False
     raw: tuple[str, ...] = ()
+    raw_query: bool = False
     operation: str = ""
     at_once: Callable[["Call"], Answer | Refusal | None] | None = None
 

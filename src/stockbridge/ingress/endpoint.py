@@ -109,6 +109,9 @@ class Endpoint:
         return self.route.page and self.hub.open_pages and b"authorization" not in call.headers
 
     def _take_query(self, call: Call, query: bytes) -> Refusal | None:
+        if self.route.raw_query:
+            call.query = query.decode("latin-1")
+            return None
         if self.route.query is None:
             if not query:
                 return None
@@ -191,12 +194,15 @@ def _content_refused(route: Route, headers: Mapping[bytes, bytes]) -> Refusal | 
     kind = headers.get(b"content-type")
     if route.raw:
         plain = (kind or b"").partition(b";")[0].strip().lower().decode("latin-1")
-        if plain not in route.raw:
-            return _wrong_type(plain, " or ".join(route.raw))
-        return None
+        return None if "*/*" in route.raw else type_refused(plain, route.raw)
     if kind is not None and not _JSON_TYPE.fullmatch(kind):
         return _wrong_type(kind.decode("latin-1"), "application/json")
     return None
+
+
+def type_refused(given: str, taken: tuple[str, ...]) -> Refusal | None:
+    """Refuse a content type, in lower case and without parameters, that is not among these."""
+    return None if given in taken else _wrong_type(given, " or ".join(taken))
 
 
 def _wrong_type(given: str, wanted: str) -> Refusal:

@@ -26,8 +26,16 @@ def open_job(
     Whoever opens a job also closes those whose process died.
     """
     columns_of(kind)
+    return add_job(
+        conn, kind, detail=DRY_RUN if dry_run else "", actor=actor, correlation_id=correlation_id
+    )
+
+
+def add_job(
+    conn: Connection[Any], kind: str, *, detail: str, actor: str, correlation_id: str
+) -> int:
+    """The same for work that reads no file."""
     fail_dead_jobs(conn)
-    detail = DRY_RUN if dry_run else ""
     values = {"kind": kind, "actor": actor, "correlation_id": correlation_id, "detail": detail}
     return int(conn.execute(SQL.add_job, values).fetchall()[0][0])
 

@@ -12,7 +12,6 @@ from stockbridge.contracts.masters import (
     PutLocation,
     PutPolicy,
     PutReasonCode,
-    PutSystem,
 )
 from stockbridge.ingress import answers
 from stockbridge.ingress.call import Answer, Call, Handler, Route, answer_json
@@ -68,11 +67,6 @@ async def get_channel(call: Call) -> Answer | Refusal:
     return barred or await _document(call, MASTERS_SQL.channel_document, "channel", code)
 
 
-async def get_system(call: Call) -> Answer | Refusal:
-    """A partner's endpoint."""
-    return await _document(call, MASTERS_SQL.system_document, "system", call.path["code"])
-
-
 async def get_reason_code(call: Call) -> Answer | Refusal:
     """A reason code."""
     statement = MASTERS_SQL.reason_code_document
@@ -107,11 +101,6 @@ async def list_channels(call: Call) -> Answer | Refusal:
     return await page(
         call, SQL.channels_page, number=False, own=None if own is None else sorted(own)
     )
-
-
-async def list_systems(call: Call) -> Answer | Refusal:
-    """Systems by code."""
-    return await page(call, SQL.systems_page, number=False)
 
 
 async def list_reason_codes(call: Call) -> Answer | Refusal:
@@ -171,10 +160,6 @@ ROUTES = (
          "Make or replace a channel"),
     _get("/v1/channels/{code}", get_channel, answers.Channel, "A channel", bound_keys=True),
     _list("/v1/channels", list_channels, answers.Channel, "Channels", bound_keys=True),
-    _put("/v1/systems/{code}", PutSystem, answers.System, "put_system",
-         "Make or replace a system"),
-    _get("/v1/systems/{code}", get_system, answers.System, "A system"),
-    _list("/v1/systems", list_systems, answers.System, "Systems"),
     _put("/v1/reason-codes/{code}", PutReasonCode, answers.ReasonCode, "put_reason_code",
          "Make or replace a reason code"),
     _get("/v1/reason-codes/{code}", get_reason_code, answers.ReasonCode, "A reason code"),

@@ -3,7 +3,8 @@
 A poll reads from its mark less an overlap to the end and keeps every item as a message under the
 item's own id; what is known already is a duplicate. Where pages are numbered they shift while
 they are read, so they are read again until a pass brings nothing new. Only then the mark moves: a
-poll that fails, or dies, is done again from where it began.
+poll that fails, or dies, is done again from where it began. A feed is described by its source, or
+is one of the system's connector (`polling_connector.py`).
 """
 
 import asyncio
@@ -22,8 +23,16 @@ from stockbridge.engine.inbox.rules import identity, refusal_of
 from stockbridge.governance import secrets
 from stockbridge.governance.live_catalog import LiveCatalog
 from stockbridge.governance.secrets import SecretBox
+from stockbridge.ingress.connections import OpenConnectors
 from stockbridge.ingress.correlation import correlate
 from stockbridge.ingress.polling_client import fetch
+from stockbridge.ingress.polling_connector import (
+    ConnectorFeed,
+    kept_for,
+    pages,
+    read_from,
+    sync_all,
+)
 from stockbridge.ingress.polling_source import Item, Source, Unreadable, first_url, read_page
 from stockbridge.kernel.errors import Misconfigured, Retry
 from stockbridge.store.database import Pool
@@ -41,38 +50,61 @@ _BACKOFF_SECONDS_MAX: Final = 3_600
 
 
 class Feed(NamedTuple):
-    """A feed as it was claimed; `failures` in a row so far."""
+    """A feed as it was claimed, when by the database's clock; `failures` in a row so far."""
 
     system: str
     name: str
-    source: Source
+    source: Source | ConnectorFeed
     mark: datetime | None
     failures: int
+    claimed_at: datetime | None = None
+
+    @property
+    def cause(self) -> str:
+        """What its messages are caused by: this poll of it."""
+        began = self.claimed_at or datetime.now(UTC)
+        return f"poll:{self.name}@{began.isoformat()}"
 
 
 class PollReport(msgspec.Struct):
-    """What a poll found: items read, repeats included; messages that only it brought."""
+    """What a poll found: items read, repeats included; messages that only it brought.
+
+    `contracts` are those of all that was read.
+    """
 
     read: int = 0
     missed: int = 0
     refused: int = 0
     pages: int = 0
     newest: datetime | None = None
+    contracts: set[str] = set()
 
 
 class Poller:
     """Reads feeds into the inbox; any number of nodes share them."""
 
-    def __init__(self, pool: Pool, inbox: Inbox, contracts: LiveCatalog, box: SecretBox) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        inbox: Inbox,
+        contracts: LiveCatalog,
+        box: SecretBox,
+        partners: OpenConnectors,
+    ) -> None:
         self._pool = pool
         self._inbox = inbox
         self._contracts = contracts
         self._box = box
+        self._partners = partners
 
     async def run_forever(self) -> None:
         """Poll what is due, as long as the process runs."""
+        is_synced = False
         while True:
             try:
+                if not is_synced:
+                    await sync_all(self._pool, self._partners.connectors)
+                    is_synced = True
                 if not await self.run_due():
                     await asyncio.sleep(TICK_SECONDS)
             except (psycopg.OperationalError, PoolTimeout) as error:
@@ -84,10 +116,7 @@ class Poller:
         values = {"limit": _CLAIM_MAX, "lease_seconds": _LEASE_SECONDS}
         async with self._pool.connection() as conn:
             rows = await (await conn.execute(SQL.claim_feeds, values)).fetchall()
-        feeds = [
-            Feed(row[0], row[1], msgspec.json.decode(row[2], type=Source), row[3], row[4])
-            for row in rows
-        ]
+        feeds = [_feed(row) for row in rows]
         await asyncio.gather(*map(self._poll_and_note, feeds))
         return len(feeds)
 
@@ -116,32 +145,45 @@ class Poller:
         The report counts what was kept, also when it fails.
         """
         began = datetime.now(UTC)
-        headers = await self._headers(feed)
         for _ in range(PASSES_MAX):
-            missed, pages = report.missed, report.pages
-            await self._pass(feed, headers, report)
-            shifts = feed.source.paging == "page" and report.pages - pages > 1
+            missed, read = report.missed, report.pages
+            if isinstance(feed.source, ConnectorFeed):
+                await self._pass_connector(feed, feed.source, report)
+            else:
+                await self._pass(feed, feed.source, report)
+            shifts = feed.source.shifts and report.pages - read > 1
             if not shifts or report.missed == missed:
                 break
         if report.newest is not None:
             # A partner's clock ahead of ours must not make us skip what it will say next.
             report.newest = min(report.newest, began)
 
-    async def _pass(self, feed: Feed, headers: dict[str, str], report: PollReport) -> None:
-        url: str | None = first_url(feed.source, feed.mark)
+    async def _pass_connector(self, feed: Feed, source: ConnectorFeed, report: PollReport) -> None:
+        connector = await self._partners.connector(feed.system)
+        async for page in pages(connector, feed.name, read_from(source, feed.mark)):
+            report.pages += 1
+            report.read += len(page.messages)
+            found = await kept_for(self._pool, feed.system, feed.name, page.messages, feed.cause)
+            report.contracts |= found.contracts
+            await self._accept(found.envelopes, report)
+            _note_newest(report, [page.newest])
+
+    async def _pass(self, feed: Feed, source: Source, report: PollReport) -> None:
+        headers = await self._headers(feed, source)
+        url: str | None = first_url(source, feed.mark)
         seen: set[str] = set()
         while url is not None and url not in seen:
-            if len(seen) >= feed.source.pages_max:
-                raise Unreadable(f"{url}: more than {feed.source.pages_max} pages; raise pages_max")
+            if len(seen) >= source.pages_max:
+                raise Unreadable(f"{url}: more than {source.pages_max} pages; raise pages_max")
             seen.add(url)
-            page = read_page(feed.source, url, await fetch(url, headers))
+            page = read_page(source, url, await fetch(url, headers))
             report.pages += 1
             report.read += len(page.items)
-            await self._keep(feed, page.items, report)
+            await self._keep(feed, source, page.items, report)
             url = page.next_url
 
-    async def _headers(self, feed: Feed) -> dict[str, str]:
-        name = feed.source.secret_header
+    async def _headers(self, feed: Feed, source: Source) -> dict[str, str]:
+        name = source.secret_header
         if name is None:
             return {}
         async with self._pool.connection() as conn:
@@ -151,24 +193,24 @@ class Poller:
                 f"{feed.system} has no secret to poll with: "
                 f"PUT /v1/systems/{feed.system}/secrets/{SECRET}"
             )
-        return {name: feed.source.secret_prefix + found[0]}
+        return {name: source.secret_prefix + found[0]}
 
-    async def _keep(self, feed: Feed, items: list[Item], report: PollReport) -> None:
+    async def _keep(
+        self, feed: Feed, source: Source, items: list[Item], report: PollReport
+    ) -> None:
         """Keep the items that no other door brought."""
         known = await self._brought_otherwise(feed, items)
-        envelopes = []
-        for item in items:
-            if item.id in known:
-                continue
-            envelope = await self._envelope(feed, item)
-            if refusal_of(envelope) is None:
-                envelopes.append(envelope)
-            else:
-                report.refused += 1
-        accepted = await self._inbox.accept(envelopes)
+        fresh = [item for item in items if item.id not in known]
+        envelopes = [await self._envelope(feed, source, item) for item in fresh]
+        report.contracts |= {each.contract for each in envelopes}
+        await self._accept(envelopes, report)
+        _note_newest(report, [item.at for item in items])
+
+    async def _accept(self, envelopes: list[Envelope], report: PollReport) -> None:
+        good = [envelope for envelope in envelopes if refusal_of(envelope) is None]
+        report.refused += len(envelopes) - len(good)
+        accepted = await self._inbox.accept(good)
         report.missed += sum(each.status == "received" for each in accepted)
-        moments = [item.at for item in items if item.at is not None]
-        report.newest = max([*moments, *([report.newest] if report.newest else [])], default=None)
 
     async def _brought_otherwise(self, feed: Feed, items: list[Item]) -> set[str]:
         if not items:
@@ -180,9 +222,9 @@ class Poller:
             ).fetchall()
         return {row[0] for row in rows}
 
-    async def _envelope(self, feed: Feed, item: Item) -> Envelope:
+    async def _envelope(self, feed: Feed, source: Source, item: Item) -> Envelope:
         ids = correlate(None, None)
-        contract = feed.source.contract
+        contract = source.contract
         if contract is None:
             found = await asyncio.to_thread(
                 self._contracts.match, feed.system, "application/json", item.body
@@ -194,7 +236,7 @@ class Poller:
             flow=feed.name,
             sequence=None,
             correlation_id=ids[0] if isinstance(ids, tuple) else "",
-            causation_id=None,
+            causation_id=feed.cause,
             principal=f"system:{feed.system}",
             door=DOOR,
             contract=contract,
@@ -209,6 +251,8 @@ class Poller:
             "system": feed.system,
             "feed": feed.name,
             "mark": mark,
+            "began_at": feed.claimed_at,
+            "contracts": sorted(report.contracts),
             "seconds": seconds,
             "items_read": report.read,
             "items_missed": report.missed,
@@ -217,3 +261,18 @@ class Poller:
         }
         async with self._pool.connection() as conn:
             await conn.execute(SQL.end_poll, values)
+
+
+def _note_newest(report: PollReport, moments: list[datetime | None]) -> None:
+    known = [moment for moment in [*moments, report.newest] if moment is not None]
+    report.newest = max(known, default=None)
+
+
+def _feed(row: tuple[Any, ...]) -> Feed:
+    system, name, described, mark, failures, is_connectors, claimed_at = row
+    source: Source | ConnectorFeed
+    if is_connectors:
+        source = msgspec.json.decode(described, type=ConnectorFeed)
+    else:
+        source = msgspec.json.decode(described, type=Source)
+    return Feed(system, name, source, mark, failures, claimed_at)

@@ -46,6 +46,11 @@ class Source(Shape, frozen=True, kw_only=True):
     secret_header: HeaderName | None = None
     secret_prefix: Annotated[str, Meta(max_length=32)] = "Bearer "  # noqa: S105 - a scheme
 
+    @property
+    def shifts(self) -> bool:
+        """Whether items move between pages while these are read."""
+        return self.paging == "page"
+
 
 class Item(NamedTuple):
     """One item of a page: its id, when it changed if it says so, its exact bytes."""

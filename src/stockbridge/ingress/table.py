@@ -14,6 +14,7 @@ from stockbridge.ingress import (
     reservations,
     snapshots,
     streams,
+    systems_api,
     uploads,
     webhooks,
 )
@@ -30,6 +31,7 @@ ROUTES: tuple[Route, ...] = (
     *polling_feeds.ROUTES,
     *snapshots.ROUTES,
     *masters.ROUTES,
+    *systems_api.ROUTES,
     *uploads.ROUTES,
     *contracts.ROUTES,
     *messages.ROUTES,

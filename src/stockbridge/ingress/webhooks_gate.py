@@ -83,9 +83,13 @@ class WebhookGate:
         keys = await self._keys_of(system)
         found = fault(headers, body, keys, time.time())
         if found is not None:
-            self._refused.labels(found.code).inc()
-            await self._tell(system if keys else "", found, correlation_id)
+            await self.count(system if keys else "", found, correlation_id)
         return found
+
+    async def count(self, system: str, found: Refusal, correlation_id: str) -> None:
+        """Count a webhook that is not believed; system '': of one we do not know."""
+        self._refused.labels(found.code).inc()
+        await self._tell(system, found, correlation_id)
 
     def forget(self, system: str) -> None:
         """Read the system's secrets anew the next time."""

@@ -118,11 +118,14 @@ class Feed(Shape, frozen=True, kw_only=True):
     """Something to read regularly, whatever webhooks say; each poll overlaps the one before.
 
     The feed that tells what the partner sold is called `orders`: sales not heard end with it.
+    `shifts`: its pages are numbered, so what is on them moves while they are read; they are read
+    again until nothing is new.
     """
 
     name: Name
     period_seconds: Whole = 300
     overlap_seconds: Whole = 300
+    shifts: bool = False
     help: Text = ""
 
 

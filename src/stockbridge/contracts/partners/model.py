@@ -121,13 +121,17 @@ class Page(msgspec.Struct, frozen=True):
 
 
 class CatalogEntry(msgspec.Struct, frozen=True):
-    """An item as the partner lists it: `item` is its own id, `attributes` what updates need."""
+    """An item as the partner lists it: `item` is its own id, `attributes` what updates need.
+
+    By its `sku`, else by its `gtin`, it is one of our items.
+    """
 
     item: str
     sku: str
     title: str = ""
     locations: Sequence[str] = ()
     attributes: Mapping[str, str] = {}
+    gtin: str = ""
 
 
 class Check(msgspec.Struct, frozen=True):

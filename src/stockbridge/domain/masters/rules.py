@@ -175,6 +175,11 @@ def next_lifecycle(code: str, current: str, step: str) -> str | Refusal:
     return Refusal("lifecycle_step_not_allowed", f"{detail}; possible now: {choices}", 409)
 
 
+def may_be_called(lifecycle: str, environment: str) -> bool:
+    """Whether the hub calls a system: certified and live ones, and a sandbox that is tested."""
+    return lifecycle in {"certified", "live"} or (lifecycle, environment) == ("testing", "sandbox")
+
+
 def check_policy(body: PutPolicy) -> Refusal | None:
     """The numbers of a policy fit one another."""
     if body.cap is not None and body.floor > body.cap:

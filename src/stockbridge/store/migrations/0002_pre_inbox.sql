@@ -294,11 +294,17 @@ CREATE INDEX message_epcis ON message (source_message_id) WHERE door = 'epcis';
 CREATE TABLE poll_feed (
     system text NOT NULL,
     feed text NOT NULL,
+    is_connectors boolean NOT NULL DEFAULT false,
     source json NOT NULL,
     is_paused boolean NOT NULL DEFAULT false,
     mark timestamptz,
     due_at timestamptz NOT NULL DEFAULT now(),
+    called_at timestamptz,
+    leased_until timestamptz,
     polled_at timestamptz,
+    began_at timestamptz,
+    heard_at timestamptz,
+    contracts text[] NOT NULL DEFAULT '{}',
     items_read bigint NOT NULL DEFAULT 0,
     items_missed bigint NOT NULL DEFAULT 0,
     failures bigint NOT NULL DEFAULT 0,
@@ -308,4 +314,21 @@ CREATE TABLE poll_feed (
 COMMENT ON TABLE poll_feed IS
     'ingress: feeds that are read from partners, how far each is and what only polling brought';
 COMMENT ON COLUMN poll_feed.mark IS 'the newest timestamp of an item that was kept';
+COMMENT ON COLUMN poll_feed.is_connectors IS
+    'read through the system''s connector, as its manifest says; else over HTTP, as described in source';
+COMMENT ON COLUMN poll_feed.called_at IS 'when somebody last asked for a poll out of turn';
+COMMENT ON COLUMN poll_feed.began_at IS
+    'when the newest poll that came to its end began; heard_at: of those whose messages are all applied';
+COMMENT ON COLUMN poll_feed.contracts IS 'of the messages that polls told, also those other doors brought';
 COMMENT ON COLUMN poll_feed.failures IS 'in a row; 0 once a poll came to its end';
+
+CREATE TABLE system_test (
+    system text PRIMARY KEY REFERENCES system (code),
+    tested_at timestamptz NOT NULL,
+    is_good boolean NOT NULL,
+    fingerprint text NOT NULL,
+    checks json NOT NULL,
+    actor text NOT NULL
+);
+COMMENT ON TABLE system_test IS 'ingress: the newest test of each system; certifying asks for a good and fresh one';
+COMMENT ON COLUMN system_test.fingerprint IS 'of the configuration and secrets that were tested';
