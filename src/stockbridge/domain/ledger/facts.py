@@ -66,8 +66,8 @@ class FactSpec(NamedTuple):
     without it (counts) books each as it stands. `track` is the stage a report belongs to, `line`
     names the line that several kinds share, `of_lots` says how many of its stages can be of a lot
     (None: all), `stated` is what a statement is told apart by, and statements are not reversible.
-    `settle` does what follows once the line is booked, `leaves_in` names the account that a
-    line's units end in.
+    `settle` does what follows once the line is booked, `again` what follows from a report that
+    changed nothing, `leaves_in` names the account that a line's units end in.
     """
 
     document_type: Callable[[Any], str]
@@ -83,6 +83,7 @@ class FactSpec(NamedTuple):
     of_lots: int | None = None
     stated: Callable[[Posting], Stated] | None = None
     settle: Callable[[Posting, FactLine, Reports, Reports], Extra] | None = None
+    again: Callable[[Posting, FactLine, Reports], Extra] | None = None
     check: Callable[[World, Any], Refusal | None] = lambda _world, _body: None
     explode_kits: bool = False
     more_names: Callable[[Any, Needs], None] = lambda _body, _needs: None
@@ -191,6 +192,8 @@ def _book_line(spec: FactSpec, posting: Posting, fact: FactLine) -> dict[str, An
     if outcome in ("booked", "corrected") or after is not before:
         for extra in book_changes(spec, posting, fact, before, after):
             answer.update(extra or {})
+    elif spec.again is not None:
+        answer.update(spec.again(posting, fact, after) or {})
     return answer
 
 

@@ -97,7 +97,8 @@ def _take_back(spec: FactSpec, posting: Posting, fact: FactLine) -> dict[str, An
     answer = {"line": fact.line.name, "sku": fact.line.item.sku, "quantity": fact.line.units}
     known = world.facts.get(fact.key)
     if known is not None and known.rank == WITHDRAWN:
-        return answer | {"outcome": "duplicate"}
+        again = spec.again and spec.again(posting, fact, world.lines.get(fact.line_key, {}))
+        return answer | (again or {}) | {"outcome": "duplicate"}
     gone = fact_of(spec, posting, fact)._replace(quantity=0, rank=WITHDRAWN)
     if known is not None and known.source != gone.source:
         world.open_exceptions([conflict(gone, known, posting.command.correlation_id)])
