@@ -160,6 +160,43 @@ def simulate(
             print(f"{len(simulator.calls)} calls came")
 
 
+@connectors.command()
+def new(
+    name: Annotated[str, typer.Argument(help="Small letters, digits and _, like acme_shop.")],
+    folder: Annotated[
+        Path | None, typer.Option("--dir", help="Where its folder is made; by default, ours.")
+    ] = None,
+) -> None:
+    """Make the folder of a new connector, which passes the suite as it is.
+
+    Example: stockbridge connectors new acme_shop --dir ./connectors
+    """
+    from stockbridge.connectors.kit.scaffold import scaffold
+
+    made = scaffold(name, folder)
+    print(f"{made} is made; see its README.md, then: stockbridge connectors test {made}")
+
+
+@connectors.command()
+def docs(
+    folder: Annotated[
+        Path | None, typer.Option("--dir", help="Where the pages are written.")
+    ] = None,
+) -> None:
+    """Write the reference page of every connector from its manifest.
+
+    Example: stockbridge connectors docs
+    """
+    from stockbridge.connectors.kit.reference import FOLDER, page
+    from stockbridge.connectors.kit.registry import Registry
+
+    target, registry = folder or Path(FOLDER), Registry()
+    target.mkdir(parents=True, exist_ok=True)
+    for name in registry.names():
+        (target / f"{name}.md").write_text(page(registry.manifest(name)), "utf-8")
+    print(f"{len(registry.names())} pages in {target}")
+
+
 @connectors.command("activate")
 def activate_connector(name: Partner, dsn: Dsn = None, data_dir: DataDir = None) -> None:
     """Make a mapping the active one of its system, when its samples pass.

@@ -343,6 +343,7 @@ class _Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request begins."""
         super().on_message_begin()
+        self.access_log = False
         self.scope[_TRANSPORT] = self.transport  # type: ignore[typeddict-unknown-key]
 
 

@@ -1,0 +1,1 @@
+"""Skeleton: a shop with a REST interface."""
