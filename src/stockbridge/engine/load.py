@@ -143,9 +143,6 @@ def _extras(needs: Needs, items: str) -> list[tuple[Any, bytes, dict[str, Any]]]
     if needs.fulfilments:
         names = {"fulfilments": texts(list(needs.fulfilments))}
         reads.append((_fulfilment, FULFILMENT_SQL.read_fulfilments, names))
-        if needs.reservations:
-            wanted = {"reservations": ints(needs.reservations), "items": items}
-            reads.append((_fulfilment, FULFILMENT_SQL.read_bound, wanted))
     if needs.counts:
         columns = list(zip(*needs.counts, strict=True))
         values = {

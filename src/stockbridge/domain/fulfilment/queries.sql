@@ -5,13 +5,6 @@ SELECT fulfilment, line, item_id, location_id, reservation_id, allocated, picked
 FROM fulfilment_line
 WHERE fulfilment = ANY (%(fulfilments)s::text[]);
 
--- name: read_bound
--- Reads everything the buildings have reported of the items for reservations.
-SELECT fulfilment, line, item_id, location_id, reservation_id, allocated, picked, packed, shipped,
-       deallocated
-FROM fulfilment_line
-WHERE reservation_id = ANY (%(reservations)s::bigint[]) AND item_id = ANY (%(items)s::bigint[]);
-
 -- name: put_fulfilments
 -- Writes how far fulfilments have come.
 INSERT INTO fulfilment_line
