@@ -22,7 +22,9 @@ class Decoding:
         said = json.loads(body)
         if isinstance(said, dict):
             return Undecodable(said["code"], f"{name} {topic}", tuple(said.get("missing", ())))
-        return [EventData(each["type"], each["data"] | config) for each in said]
+        assert config["system"] in ("shop", "eu:shop")
+        added = {name: value for name, value in config.items() if name != "system"}
+        return [EventData(each["type"], each["data"] | added) for each in said]
 
 
 def read(contract: str, said: Any) -> Any:

@@ -12,6 +12,7 @@ from stockbridge.connectors.kit.canonical import (
     location_of,
     parsed,
     rfc3339,
+    unknown_location,
 )
 from stockbridge.contracts.events import Undecodable
 from stockbridge.contracts.partners.model import (
@@ -160,8 +161,7 @@ def _returned(data: Mapping[str, Any], stamp: str, config: Mapping[str, Any]) ->
     theirs = str(data.get("location"))
     ours = location_of(config, theirs)
     if ours is None:
-        detail = f"no location of ours is {theirs}; add it to locations of {config['system']}"
-        return Undecodable("unmapped_location", detail)
+        return unknown_location(config, theirs)
     return [
         EventData(
             "io.stockbridge.stock.returned.v1",

@@ -9,6 +9,8 @@ from uuid import UUID, uuid5
 
 import msgspec
 
+from stockbridge.contracts.events import Undecodable
+
 _KEYS: Final = UUID("6f0c3b1e-57a8-5f0b-9a1d-8f6b0c5d2e11")
 
 
@@ -71,6 +73,15 @@ def moment(text: Any) -> datetime:
 def rfc3339(when: datetime) -> str:
     """The moment in UTC, ending in Z."""
     return when.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def unknown_location(config: Mapping[str, Any], theirs: str) -> Undecodable:
+    """What a decoder answers for a place of the partner that no location of ours is.
+
+    The message is read again by itself once the system's configuration is put anew.
+    """
+    detail = f"no location of ours is {theirs}; add it to locations of {config['system']}"
+    return Undecodable("unknown_location", detail, ("config",))
 
 
 def location_of(config: Mapping[str, Any], theirs: str) -> str | None:

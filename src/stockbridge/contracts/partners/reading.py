@@ -46,7 +46,8 @@ class PartnerReader:
         if configured is None or self._connectors is None:
             detail = f"system {system} has no connector now; put it with one"
             return Undecodable("no_connector", detail, (f"system:{system}:0",))
-        told = self._connectors.decode(configured.connector, topic, body, configured.config)
+        config = {**configured.config, "system": system}
+        told = self._connectors.decode(configured.connector, topic, body, config)
         if isinstance(told, Undecodable):
             return _with_keys(told, system, topic, configured.version)
         found: list[Shape] = []
