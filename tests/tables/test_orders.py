@@ -137,7 +137,7 @@ STORIES = {
         receive  PO1 W1 A:10                    | 201 booked
         reserve  r1 web A:4                     | 201 held W1:4
         due      r1
-        place    O1 web A:4 with=r1 lapses=r1   | 201 released W1:4 
+        place    O1 web A:4 with=r1 lapses=r1   | 201 released W1:4
         reserve  r2 web A:4                     | 201 held W1:4
         place    O2 web A:2 with=r2             | 201 released W1:2
         A@W1                                    | available=10 reserved=6

@@ -61,17 +61,16 @@ def order_answer(
 def _line(view: LineView, holds: list[Hold], places: Mapping[int, str]) -> dict[str, Any]:
     line = view.line
     part, each = line.parts[0]
-    reserved = backordered = 0
-    sources = []
-    for hold in holds:
-        if hold.item_id != part:
-            continue
-        units = hold.quantity // each
-        if hold.account == RESERVED:
-            reserved += units
-            sources.append({"location": places[hold.location_id], "quantity": units})
-        else:
-            backordered += units
+    mine = [(hold, hold.quantity // each) for hold in holds if hold.item_id == part]
+    waiting = sum(units for hold, units in mine if hold.account != RESERVED)
+    # Lines of one item lend to one another, so what a line has is told from what is open of it.
+    still = min(units // each for (_, units), (_, each) in zip(view.open, line.parts, strict=True))
+    backordered = min(still, waiting)
+    sources = [
+        {"location": places[hold.location_id], "quantity": units}
+        for hold, units in mine
+        if hold.account == RESERVED
+    ]
     return {
         "line": line.name,
         "sku": line.sku,
@@ -81,7 +80,7 @@ def _line(view: LineView, holds: list[Hold], places: Mapping[int, str]) -> dict[
         "unit_price": line.unit_price,
         "currency": line.currency,
         "cancelled": view.off,
-        "reserved": reserved,
+        "reserved": still - backordered,
         "backordered": backordered,
         "allocated": view.allocated,
         "picked": view.picked,
