@@ -2,14 +2,16 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from datetime import datetime
+from time import monotonic
 from typing import Any
 
 import msgspec
 import pytest
 
 from stockbridge.connectors.generic.simulator import Simulator
-from stockbridge.contracts.partners.manifest import Manifest, Webhook
+from stockbridge.contracts.partners.manifest import LimitRule, Manifest, TokenBucket, Webhook
 from stockbridge.contracts.partners.model import (
     Incoming,
     Opened,
@@ -305,5 +307,25 @@ async def test_pages_that_never_end_are_given_up():
             return Page([], "1")
 
     with pytest.raises(Retry, match="do not end"):
-        async for _ in pages(Endless(), "orders", None):  # type: ignore[arg-type]
+        async for _ in pages(Endless(), "orders", None, nullcontext):  # type: ignore[arg-type]
             pass
+
+
+async def test_pages_are_read_within_the_limits(api, portal):
+    portal.page_max = 1
+    for number in range(5):
+        portal.give_back(f"P-{number}", {"A": 1})
+    connector = await api.app.partners.connector("shop")
+    bucket = TokenBucket(burst=2, per_second=10)
+    connector.manifest = msgspec.structs.replace(
+        connector.manifest, limits=[LimitRule(operations=["orders"], limit=bucket)]
+    )
+    before = monotonic()
+    told = await poll(api)
+    assert told["items_missed"] == 5
+    assert monotonic() - before > 0.25
+    slow = [LimitRule(operations=["orders"], limit=TokenBucket(burst=1, per_second=0.0001))]
+    connector.manifest = msgspec.structs.replace(connector.manifest, limits=slow)
+    await scalar(api.app.dsn, "DELETE FROM throttle RETURNING system")
+    told = await poll(api)
+    assert "no orders may go" in told["detail"]

@@ -9,6 +9,7 @@ is one of the system's connector (`polling_connector.py`).
 
 import asyncio
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -33,6 +34,7 @@ from stockbridge.ingress.polling_connector import (
     read_from,
     sync_all,
 )
+from stockbridge.ingress.polling_limits import one_call
 from stockbridge.ingress.polling_source import Item, Source, Unreadable, first_url, read_page
 from stockbridge.kernel.errors import Misconfigured, Retry
 from stockbridge.store.database import Pool
@@ -44,8 +46,9 @@ DOOR: Final = "poll"
 SECRET: Final = "poll"  # noqa: S105 - the name of one
 PASSES_MAX: Final = 5
 TICK_SECONDS: Final = 0.5
-_LEASE_SECONDS: Final = 900
-_CLAIM_MAX: Final = 4
+_LEASE_SECONDS: Final = 300
+AT_ONCE_MAX: Final = 8
+"""Feeds that one process reads at a time."""
 _BACKOFF_SECONDS_MAX: Final = 3_600
 
 
@@ -100,25 +103,42 @@ class Poller:
     async def run_forever(self) -> None:
         """Poll what is due, as long as the process runs."""
         is_synced = False
-        while True:
-            try:
-                if not is_synced:
-                    await sync_all(self._pool, self._partners.connectors)
-                    is_synced = True
-                if not await self.run_due():
-                    await asyncio.sleep(TICK_SECONDS)
-            except (psycopg.OperationalError, PoolTimeout) as error:
-                LOG.warning("polling: database away", cause=str(error))
+        running: set[asyncio.Task[None]] = set()
+        try:
+            while True:
+                try:
+                    if not is_synced:
+                        await sync_all(self._pool, self._partners.connectors)
+                        is_synced = True
+                    feeds = await self._claim(AT_ONCE_MAX - len(running))
+                    running |= {asyncio.create_task(self._run(feed)) for feed in feeds}
+                except (psycopg.OperationalError, PoolTimeout) as error:
+                    LOG.warning("polling: database away", cause=str(error))
                 await asyncio.sleep(TICK_SECONDS)
+                running = {task for task in running if not task.done()}
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
 
     async def run_due(self) -> int:
         """Claim feeds that are due and poll each once; how many."""
-        values = {"limit": _CLAIM_MAX, "lease_seconds": _LEASE_SECONDS}
+        feeds = await self._claim(AT_ONCE_MAX)
+        await asyncio.gather(*map(self._run, feeds))
+        return len(feeds)
+
+    async def _claim(self, limit: int) -> list[Feed]:
+        values = {"limit": limit, "lease_seconds": _LEASE_SECONDS}
         async with self._pool.connection() as conn:
             rows = await (await conn.execute(SQL.claim_feeds, values)).fetchall()
-        feeds = [_feed(row) for row in rows]
-        await asyncio.gather(*map(self._poll_and_note, feeds))
-        return len(feeds)
+        return [_feed(row) for row in rows]
+
+    async def _run(self, feed: Feed) -> None:
+        try:
+            await self._poll_and_note(feed)
+        except (psycopg.OperationalError, PoolTimeout) as error:
+            # Its lease ends, and then somebody reads it again.
+            LOG.warning("polling: database away", system=feed.system, cause=str(error))
 
     async def _poll_and_note(self, feed: Feed) -> None:
         report = PollReport()
@@ -160,13 +180,21 @@ class Poller:
 
     async def _pass_connector(self, feed: Feed, source: ConnectorFeed, report: PollReport) -> None:
         connector = await self._partners.connector(feed.system)
-        async for page in pages(connector, feed.name, read_from(source, feed.mark)):
+        leave = partial(one_call, self._pool, feed.system, connector.manifest.limits, feed.name)
+        async for page in pages(connector, feed.name, read_from(source, feed.mark), leave):
+            await self._renew(feed)
             report.pages += 1
             report.read += len(page.messages)
             found = await kept_for(self._pool, feed.system, feed.name, page.messages, feed.cause)
             report.contracts |= found.contracts
             await self._accept(found.envelopes, report)
             _note_newest(report, [page.newest])
+
+    async def _renew(self, feed: Feed) -> None:
+        """Keep the feed; a long read under a low limit takes longer than a lease."""
+        values = {"system": feed.system, "feed": feed.name, "lease_seconds": _LEASE_SECONDS}
+        async with self._pool.connection() as conn:
+            await conn.execute(SQL.renew_feed, values)
 
     async def _pass(self, feed: Feed, source: Source, report: PollReport) -> None:
         headers = await self._headers(feed, source)
@@ -177,6 +205,7 @@ class Poller:
                 raise Unreadable(f"{url}: more than {source.pages_max} pages; raise pages_max")
             seen.add(url)
             page = read_page(source, url, await fetch(url, headers))
+            await self._renew(feed)
             report.pages += 1
             report.read += len(page.items)
             await self._keep(feed, source, page.items, report)

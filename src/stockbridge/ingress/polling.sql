@@ -84,6 +84,13 @@ FROM due d
 WHERE f.system = d.system AND f.feed = d.feed
 RETURNING f.system, f.feed, f.source::text, f.mark, f.failures, f.is_connectors, now();
 
+-- name: renew_feed
+-- Keeps a feed for who reads it.
+UPDATE poll_feed
+SET due_at = now() + %(lease_seconds)s::bigint * interval '1 second',
+    leased_until = now() + %(lease_seconds)s::bigint * interval '1 second'
+WHERE system = %(system)s::text AND feed = %(feed)s::text AND leased_until IS NOT NULL;
+
 -- name: call_feeds
 -- Makes feeds due now; one that is being read is read once more after that.
 UPDATE poll_feed

@@ -1,6 +1,7 @@
 """Feeds of connectors: which there are, their pages, and what of them is to be kept."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
@@ -43,12 +44,19 @@ def read_from(source: ConnectorFeed, mark: datetime | None) -> datetime | None:
     return mark and mark - timedelta(seconds=source.overlap_seconds)
 
 
-async def pages(connector: Connector, feed: str, since: datetime | None) -> AsyncIterator[Page]:
+Leave = Callable[[], AbstractAsyncContextManager[None]]
+"""Leave to make one call: entered once it may go."""
+
+
+async def pages(
+    connector: Connector, feed: str, since: datetime | None, leave: Leave
+) -> AsyncIterator[Page]:
     """The pages of a feed to its end; raises Retry, also for one that never ends."""
     cursor: str | None = None
     seen: set[str] = set()
     while True:
-        page = await connector.poll(feed, since, cursor)
+        async with leave():
+            page = await connector.poll(feed, since, cursor)
         yield page
         cursor = page.cursor
         if cursor is None:
