@@ -11,3 +11,8 @@ ORDER BY n.kind, n.subject
 ON CONFLICT (kind, subject) WHERE resolved_at IS NULL DO UPDATE
 SET seen_at = excluded.seen_at, occurrences = exception.occurrences + 1,
     cause = excluded.cause;
+
+-- name: close_exceptions
+-- Closes what is open of a kind about some subjects, since its cause is gone.
+UPDATE exception SET resolved_at = now(), resolution = %(resolution)s::text
+WHERE kind = %(kind)s::text AND subject = ANY (%(subjects)s::text[]) AND resolved_at IS NULL;

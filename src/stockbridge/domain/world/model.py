@@ -299,6 +299,23 @@ class ExceptionCase(NamedTuple):
     correlation_id: str
 
 
+class Owed(NamedTuple):
+    """A delivery that a decision owes to a system (contracts/partners/operations.py).
+
+    Deliveries of one `object_key` are made in the order they were owed. `key` is the business
+    key, unique in system and operation: owed again, it is the same delivery. `cause` says which
+    decision owes it.
+    """
+
+    system: str
+    operation: str
+    object_key: str
+    key: str
+    payload: Any
+    correlation_id: str = ""
+    cause: str = ""
+
+
 SupplyKey = tuple[int, int, str, str, str, int]
 """(item id, location id, document type, number, line, account)."""
 

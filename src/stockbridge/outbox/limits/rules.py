@@ -69,7 +69,7 @@ def _budget(rule: LimitRule, name: str, object_key: str) -> Budget:
             )
         case TokenBucket():
             return Budget(
-                f"tokens:{name}", "", False, max(limit.burst, 1.0), float(limit.per_second)
+                f"tokens:{name}", "", False, max(float(limit.burst), 1.0), float(limit.per_second)
             )
         case Window():
             slot = limit.seconds / WINDOW_SLOTS

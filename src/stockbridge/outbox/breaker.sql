@@ -1,0 +1,34 @@
+-- name: read_breaker
+-- A partner's breaker, and the time.
+SELECT b.state, b.failures, b.trips, b.retry_at,
+       extract(epoch FROM clock_timestamp())::float8
+FROM breaker b WHERE b.system = %(system)s::text;
+
+-- name: lock_breaker
+-- The same, so that one process at a time changes it.
+SELECT b.state, b.failures, b.trips, b.retry_at,
+       extract(epoch FROM clock_timestamp())::float8
+FROM breaker b WHERE b.system = %(system)s::text
+ORDER BY b.system
+FOR UPDATE;
+
+-- name: open_breaker_row
+-- Begins the row of a partner that never failed.
+INSERT INTO breaker (system) VALUES (%(system)s::text) ON CONFLICT (system) DO NOTHING;
+
+-- name: put_breaker
+-- Writes a partner's breaker; the caller holds its lock.
+UPDATE breaker
+SET state = %(state)s::text, failures = %(failures)s::bigint, trips = %(trips)s::bigint,
+    retry_at = %(retry_at)s::float8, detail = %(detail)s::text, changed_at = clock_timestamp()
+WHERE system = %(system)s::text;
+
+-- name: wake_deliveries
+-- Makes due now what waits only because the partner could not be reached.
+UPDATE delivery SET due_at = clock_timestamp()
+WHERE system = %(system)s::text AND state IN ('waiting', 'accepted')
+  AND due_at > clock_timestamp() AND attempts > 0 AND NOT is_hinted;
+
+-- name: breakers
+-- Every breaker that is not closed.
+SELECT system, state FROM breaker WHERE state <> 'closed';
