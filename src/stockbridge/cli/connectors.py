@@ -1,6 +1,7 @@
 """Connectors, with code and by mapping: list, new, test, simulate, docs, activate."""
 
 import asyncio
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,7 @@ from stockbridge.cli.options import DataDir, Dsn
 if TYPE_CHECKING:
     from stockbridge.connectors.kit.conformance import Case
     from stockbridge.connectors.kit.registry import Registry
+    from stockbridge.connectors.kit.simulator import Simulator
     from stockbridge.governance.contracts import Connection
     from stockbridge.kernel.errors import Refusal
 
@@ -132,16 +134,22 @@ def _test_mapping(name: str) -> None:
 def simulate(
     name: Partner,
     port: Annotated[int, typer.Option(help="Port on loopback; 0 takes a free one.")] = 0,
+    hub: Annotated[
+        str, typer.Option(help="Where its webhooks go: http://127.0.0.1:8080/v1/webhooks/SYSTEM")
+    ] = "",
+    orders_every: Annotated[
+        float, typer.Option(help="A customer orders a mug there every so many seconds; 0: never.")
+    ] = 0.0,
+    lose: Annotated[float, typer.Option(help="Share of webhooks that is lost.")] = 0.0,
+    repeat: Annotated[float, typer.Option(help="Share of webhooks that is sent twice.")] = 0.0,
 ) -> None:
     """Run a connector's simulated partner until Ctrl-C, and print how to connect to it.
 
-    Example: stockbridge connectors simulate generic --port 9000
+    Example: stockbridge connectors simulate generic --port 9000 --orders-every 5
     """
     import json
-    import threading
 
     from stockbridge.connectors.kit.registry import find
-    from stockbridge.connectors.kit.simulator import Simulator
 
     chosen, registry = find(name)
     simulator: Simulator = registry.module(chosen, "simulator").Simulator()
@@ -155,9 +163,28 @@ def simulate(
         }  # fmt: skip
         print(json.dumps(shown, indent=2), "Stop with Ctrl-C.", sep="\n", flush=True)
         try:
-            threading.Event().wait()
+            _trade(simulator, hub, orders_every, lose, repeat)
         except KeyboardInterrupt:
             print(f"{len(simulator.calls)} calls came")
+
+
+def _trade(
+    simulator: "Simulator", hub: str, orders_every: float, lose: float, repeat: float
+) -> None:
+    """Let customers order, and tell the hub."""
+    import time
+
+    from stockbridge.connectors.kit.sending import Weather, send
+
+    for number in itertools.count():
+        time.sleep(orders_every or 3_600)
+        if not orders_every:
+            continue
+        print(f"order {simulator.order({'MUG-1': 1}).number}", flush=True)
+        due = simulator.webhooks()
+        if hub:
+            sent = asyncio.run(send(hub, due, Weather(lose, repeat), number))
+            print(f"  webhooks: {sent.statuses}, {len(sent.lost)} lost", flush=True)
 
 
 @connectors.command()

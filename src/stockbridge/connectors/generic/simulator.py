@@ -130,7 +130,10 @@ class Simulator(simulator.Simulator):
         """A webhook is for what its type says."""
         if served.operation != "webhooks":
             return served.operation
-        kind = at(parsed(body), "type")
+        try:
+            kind = at(parsed(body), "type")
+        except ValueError:
+            return served.operation
         return "publish" if kind == "stock.set" else _OPERATIONS.get(kind, "test")
 
     def _stamp(self) -> str:

@@ -100,7 +100,7 @@ class Guarded:
         try:
             return self._inner.receive(request, secrets)
         except Exception as error:  # noqa: BLE001 - anybody may send anything
-            self._defect("receive", error)
+            _log.debug("webhook unreadable", connector=self.manifest.name, error=repr(type(error)))
             return None
 
     async def poll(self, feed: str, since: datetime | None, cursor: str | None) -> Page:
