@@ -119,8 +119,15 @@ STORIES = {
         A@W1                                    | available=-2
         exceptions                              | negative_balance
         reserve  r1 web A:1                     | 409 insufficient_stock
-        receive  PO2 W1 A:2                     | 201 booked
+        receive  PO2 W1 A:1                     | 201 booked
+        exceptions                              | negative_balance
+        receive  PO3 W1 A:1                     | 201 booked
         A@W1                                    |
+        exceptions                              |
+        ship     S2 W1 A:1                      | 201 booked
+        exceptions                              | negative_balance
+        count    C1 W1 A:0                      | 201 booked
+        exceptions                              |
     """,
     "shipped more than was promised": """
         receive  PO1 W1 A:5                     | 201 booked

@@ -107,6 +107,8 @@ async def load_world(
         for row in rows:
             if row[COUNTED_AT] is not None:
                 world.anchors[row[0], row[LOCATION], AVAILABLE] = row[COUNTED_AT]
+            if row[AVAILABLE] < 0:
+                world.negative.add((row[0], row[LOCATION]))
     for (into, _, _), found in zip(extras, more, strict=True):
         for row in found:
             into(world, row)

@@ -10,6 +10,7 @@ from stockbridge import governance, outbox
 from stockbridge.domain import fulfilment, ledger, masters, orders, reservations
 from stockbridge.domain.ledger.digest import GROUP, batch_digest
 from stockbridge.domain.ledger.digest import texts as canonical
+from stockbridge.domain.ledger.rules import NEGATIVE, recovered
 from stockbridge.domain.world.model import COUNTED_AT, VERSION, Hold, Reservation
 from stockbridge.domain.world.world import ID_BITS, World
 from stockbridge.engine.audited import NOUNS, act_of
@@ -68,8 +69,8 @@ def record_writes(world: World, answered: list[tuple[Request, Outcome]]) -> Iter
         yield _fences(world)
         if not world.masters.has_fences:
             yield MASTERS_SQL.bump_epoch, {}
-    if world.exceptions:
-        yield _exceptions(world)
+    if world.exceptions or world.negative:
+        yield from _told_to_owners(world)
     if world.owed:
         yield OUTBOX_SQL.add_deliveries, deliveries.columns(world.owed)
     if answered:
@@ -421,6 +422,16 @@ def _fences(world: World) -> Write:
             "quantities": ints([world.fence_of((i, p), c) for i, p, c in keys]),
         },
     )
+
+
+def _told_to_owners(world: World) -> Iterable[Write]:
+    """Exceptions that are opened, and those whose cause is gone."""
+    if world.exceptions:
+        yield _exceptions(world)
+    subjects = recovered(world)
+    if subjects:
+        gone = {"kind": NEGATIVE, "subjects": texts(subjects), "resolution": "recovered"}
+        yield GOVERNANCE_SQL.close_exceptions, gone
 
 
 def _exceptions(world: World) -> Write:

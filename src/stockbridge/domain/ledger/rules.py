@@ -23,6 +23,8 @@ from stockbridge.kernel.quantity import QUANTITY_MAX
 SEQUENCE_MAX = 10**18
 WITHDRAWN = ""
 """The rank of a report that was taken back: below every other, so it stands."""
+NEGATIVE = "negative_balance"
+"""The kind of exception that says a place has less than nothing; it resolves itself."""
 COUNTED = (AVAILABLE, ALLOCATED, PICKED, QUARANTINED)
 """Physical states: what can be counted."""
 
@@ -101,7 +103,8 @@ def check_balance(world: World, item_id: int, location_id: int, correlation_id: 
     if balance.q[AVAILABLE] < 0:
         cause = f"{subject} has {balance.q[AVAILABLE]} available after a fact"
         action = "Count the item there, or find the receipt that has not been reported"
-        kind, severity = "negative_balance", 2
+        kind, severity = NEGATIVE, 2
+        world.negative.add((item_id, location_id))
     elif balance.free < 0:
         cause = f"{subject} is short of {-balance.free} units already promised"
         action = "Source the promises from another location, or tell the customers"
@@ -111,6 +114,16 @@ def check_balance(world: World, item_id: int, location_id: int, correlation_id: 
     world.open_exceptions(
         [ExceptionCase(kind, subject, severity, "operations", cause, action, correlation_id)]
     )
+
+
+def recovered(world: World) -> list[str]:
+    """What `negative_balance` was open about and is about no longer."""
+    masters = world.masters
+    return [
+        f"{masters.items_by_id[item_id].sku}@{masters.locations_by_id[location_id].code}"
+        for item_id, location_id in sorted(world.negative)
+        if world.balance(item_id, location_id).q[AVAILABLE] >= 0
+    ]
 
 
 def correct(

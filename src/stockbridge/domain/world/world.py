@@ -44,6 +44,7 @@ class World:
         self.now = now
         self.masters = masters
         self.balances: dict[Place, Balance] = {}
+        self.negative: set[Place] = set()
         self.fences: dict[Place, dict[int, int]] = {}
         self.reservations: dict[int, Reservation] = {}
         self.holds: dict[int, dict[HoldKey, Hold]] = {}
