@@ -12,6 +12,7 @@ from stockbridge.cli import (
     messages,
     snapshots,
     stack,
+    systems,
 )
 
 cli = typer.Typer(
@@ -32,3 +33,4 @@ cli.add_typer(edi.edi, name="edi")
 cli.add_typer(data.ledger, name="ledger")
 cli.add_typer(messages.messages, name="messages")
 cli.add_typer(snapshots.snapshots, name="snapshots")
+cli.add_typer(systems.systems, name="systems")
