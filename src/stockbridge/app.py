@@ -42,8 +42,10 @@ from stockbridge.ingress.wire import PAGE
 from stockbridge.kernel.errors import Misconfigured, Refusal, StockbridgeError
 from stockbridge.kernel.process import tune_gc
 from stockbridge.kernel.settings import Settings
+from stockbridge.outbox.listings.service import Listings
 from stockbridge.store.database import Pool, connect, open_pool
 from stockbridge.store.migrate import ensure_partitions, pending
+from stockbridge.views.figures import ViewFigures
 from stockbridge.views.stock import StockView
 
 LOG = structlog.get_logger(__name__)
@@ -70,6 +72,7 @@ class App:
     applier: Applier
     partners: OpenConnectors
     poller: Poller
+    listings: Listings
     api: Api
     hub: Hub
     server: HttpServer | None = None
@@ -84,9 +87,9 @@ class App:
         if self.role != "api":
             await self.applier.start()
         await self.inbox.start()
+        await self.view.start()
         if sock is not None:
             await self.keyring.start()
-            await self.view.start()
             self.server = HttpServer(self.api, sock, self.hub.closing)
             self.tasks.append(await self.server.begin())
         if self.role != "api":
@@ -94,6 +97,7 @@ class App:
             self._run(seal_forever(self.pool), "sealer")
             self._run(work_forever(self.dsn, self.engine.submit), "snapshots")
             self._run(self.poller.run_forever(), "poller")
+            await self.listings.start()
             self._run(_partitions_daily(self.dsn), "partitions")
 
     def _run(self, work: Coroutine[Any, Any, None], name: str) -> None:
@@ -106,14 +110,15 @@ class App:
         for task in [*self.tasks, *self.hub.tasks]:
             task.cancel()
         await asyncio.gather(*self.tasks, *self.hub.tasks, return_exceptions=True)
+        await self.listings.stop()
         await self.inbox.stop()
         if self.role != "api":
             await self.applier.stop()
         await self.engine.stop()
         await self.contracts.stop()
         await self.partners.stop()
+        await self.view.stop()
         if self.server is not None:
-            await self.view.stop()
             await self.keyring.stop()
         await self.pool.close()
 
@@ -172,6 +177,8 @@ async def build(settings: Settings, role: Role = "all", dsn: str | None = None) 
     )
     _gauges(registry, engine, view)
     _inbox_gauges(registry, inbox, applier)
+    listings = Listings(dsn, partners, connectors, ViewFigures(view))
+    listings.measured_by(registry)
     api = Api(hub, (*ROUTES, *_pages(Overview(pool))), RequestMetrics(registry))
     return App(
         settings,
@@ -186,6 +193,7 @@ async def build(settings: Settings, role: Role = "all", dsn: str | None = None) 
         applier,
         partners,
         poller,
+        listings,
         api,
         hub,
     )

@@ -17,8 +17,9 @@ from stockbridge.domain.masters.model import Policy
 from stockbridge.domain.world.model import ReservationLine
 from stockbridge.kernel.accounts import ACCOUNT_NAMES, INSIDE, KIND_NAMES, RESERVED
 from stockbridge.kernel.errors import Refusal
+from stockbridge.store.snapshot import one_snapshot
 from stockbridge.views.answers import Desk, text_of, unknown_channel, unknown_sku
-from stockbridge.views.loading import SQL, Connection, load_some, one_snapshot, rows_of, storable
+from stockbridge.views.loading import SQL, Connection, load_some, rows_of, storable
 from stockbridge.views.shelves import Kit, Plan
 
 Document = dict[str, Any]
@@ -80,13 +81,15 @@ async def explain(
 
     For each item and location of the channel: the balance kept, the sum of all its movements
     (`agrees` if they are the same), and its `limit` newest movements below id `before`;
-    `next_cursor` (through `cursor_of`) is the `before` of the next ones.
+    `next_cursor` (through `cursor_of`) is the `before` of the next ones. `listings`: what the
+    channel's partner shall show of the item, was told and has confirmed, and when.
     """
     async with one_snapshot(conn):
         subject = await _find(conn, channel, sku)
         if isinstance(subject, Refusal):
             return subject
         stock = await _stock(conn, subject, limit, before, cursor_of)
+        told = await rows_of(conn, SQL.told, channel=channel, item=subject.item_id)
     desk = subject.desk
     asked = desk.shelves.question(desk.plan, subject.item_id, desk.now)
     until = rules.horizon_end(asked.policy, desk.now)
@@ -97,6 +100,7 @@ async def explain(
         "policy": _policy(asked.policy),
         "terms": [_term(subject, step) for step in steps],
         "stock": stock,
+        "listings": [row[0] for row in told],
     }
 
 

@@ -20,6 +20,7 @@ from psycopg import Notify
 from stockbridge.domain.masters.cache import Masters
 from stockbridge.kernel.errors import Misconfigured
 from stockbridge.store.database import connect
+from stockbridge.store.snapshot import one_snapshot
 from stockbridge.views.lag import Lag
 from stockbridge.views.loading import (
     SQL,
@@ -28,7 +29,6 @@ from stockbridge.views.loading import (
     load_all,
     load_kits,
     load_packed,
-    one_snapshot,
 )
 from stockbridge.views.notices import Notice, parse
 from stockbridge.views.shelves import Plan, Shelves

@@ -2,11 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Iterable
-from contextlib import asynccontextmanager
 from typing import Any
 
-from psycopg import AsyncConnection, IsolationLevel
-from psycopg.pq import TransactionStatus
+from psycopg import AsyncConnection
 
 from stockbridge.store.sql import load
 from stockbridge.views.shelves import Shelves
@@ -14,18 +12,6 @@ from stockbridge.views.shelves import Shelves
 SQL = load(__package__)
 Connection = AsyncConnection[Any]
 _ROWS_AT_ONCE = 2_000
-
-
-@asynccontextmanager
-async def one_snapshot(conn: Connection) -> AsyncIterator[None]:
-    """Everything read inside is as of one moment; `conn` must be in autocommit."""
-    await conn.set_isolation_level(IsolationLevel.REPEATABLE_READ)
-    try:
-        async with conn.transaction():
-            yield
-    finally:
-        if conn.info.transaction_status == TransactionStatus.IDLE:
-            await conn.set_isolation_level(None)
 
 
 async def rows_of(conn: Connection, statement: bytes, **values: Any) -> list[Any]:
@@ -44,9 +30,18 @@ async def load_all(conn: Connection, shelves: Shelves) -> None:
 
 async def load_some(conn: Connection, skus: Collection[str]) -> Shelves:
     """Shelves with the items of `skus` that exist and their components; inside `one_snapshot`."""
-    shelves = Shelves()
     possible = [sku for sku in skus if storable(sku)]
-    shelves.name(await rows_of(conn, SQL.items_by_sku, skus=possible))
+    return await _load_named(conn, await rows_of(conn, SQL.items_by_sku, skus=possible))
+
+
+async def load_items(conn: Connection, items: Collection[int]) -> Shelves:
+    """The same of items by id."""
+    return await _load_named(conn, await rows_of(conn, SQL.items_by_id, items=list(items)))
+
+
+async def _load_named(conn: Connection, named: Iterable[tuple[int, str]]) -> Shelves:
+    shelves = Shelves()
+    shelves.name(named)
     kits = await rows_of(conn, SQL.kits, items=list(shelves.names))
     items = list({*shelves.names, *(component for _, component, _ in kits)})
     shelves.rows.update(await rows_of(conn, SQL.pack_balances, items=items))

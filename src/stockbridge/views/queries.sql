@@ -78,6 +78,33 @@ SELECT item_id, sku FROM item WHERE sku = ANY(%(skus)s::text[]);
 -- Items by id.
 SELECT item_id, sku FROM item WHERE item_id = ANY(%(items)s::bigint[]);
 
+-- name: told
+-- What the partner of a channel shall show of an item, was told, and has confirmed.
+SELECT json_build_object(
+    'id', l.listing_id::text, 'system', l.system, 'location', p.code, 'item', l.item,
+    'state', l.state, 'desired', l.desired, 'desired_at', l.desired_at, 'unheard', l.unheard,
+    'published', l.published, 'published_at', l.published_at, 'accepted_at', l.accepted_at,
+    'verified', l.verified, 'verified_at', l.verified_at)
+FROM listing l JOIN channel c USING (channel_id) LEFT JOIN location p USING (location_id)
+WHERE c.code = %(channel)s::text AND l.item_id = %(item)s::bigint
+ORDER BY l.listing_id;
+
+-- name: own_unshipped
+-- Units promised to the channel's own orders for items, at a location or anywhere, that have not left.
+SELECT n.id, (
+    SELECT coalesce(sum(h.quantity), 0)::bigint FROM hold h JOIN reservation r USING (reservation_id)
+    WHERE h.item_id = n.item_id AND r.channel_id = n.channel_id AND h.account = 7
+      AND (n.location_id = 0 OR h.location_id = n.location_id)
+) + (
+    SELECT coalesce(sum(greatest(
+        greatest(f.allocated - f.deallocated, f.picked, f.packed) - f.shipped, 0)), 0)::bigint
+    FROM fulfilment_line f JOIN reservation r USING (reservation_id)
+    WHERE f.item_id = n.item_id AND r.channel_id = n.channel_id
+      AND (n.location_id = 0 OR f.location_id = n.location_id)
+)
+FROM unnest(%(ids)s::bigint[], %(channels)s::bigint[], %(items)s::bigint[], %(locations)s::bigint[])
+     AS n (id, channel_id, item_id, location_id);
+
 -- name: epoch_and_moment
 -- The masters' epoch and the store's clock in microseconds, as this snapshot sees them.
 SELECT epoch, (extract(epoch FROM now()) * 1000000)::bigint FROM masters_epoch;

@@ -18,9 +18,10 @@ from stockbridge.contracts.availability import Availability, AvailabilityDated, 
 from stockbridge.domain.masters.cache import Masters
 from stockbridge.kernel.errors import Refusal, Retry
 from stockbridge.store.database import Pool
+from stockbridge.store.snapshot import one_snapshot
 from stockbridge.views.answers import Desk, text_of, unknown_channel, unknown_sku
 from stockbridge.views.keeper import Keeper, now_us
-from stockbridge.views.loading import SQL, load_some, one_snapshot, rows_of
+from stockbridge.views.loading import SQL, load_some, rows_of
 from stockbridge.views.shelves import Plan
 from stockbridge.views.stream import Change, Subscription
 
@@ -72,6 +73,11 @@ class StockView:
     async def stop(self) -> None:
         """Stop listening; questions still asked go to the store."""
         await self._keeper.stop()
+
+    @property
+    def keeper(self) -> Keeper:
+        """What keeps the view; for other reads of the same memory."""
+        return self._keeper
 
     async def wait_loaded(self, seconds: float) -> bool:
         """Wait until everything is loaded and current; False when it took more than `seconds`."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from itertools import dropwhile
 from typing import Final, NamedTuple, Self
 
@@ -13,6 +13,10 @@ WAITING_MAX: Final = 10_000
 
 Figures = dict[tuple[str, int], int]
 """(channel code, item id) -> figure."""
+
+
+Follower = Callable[[Collection[int] | None], None]
+"""Hears which items changed, whatever the figures; None: everything may have."""
 
 
 class Change(NamedTuple):
@@ -63,6 +67,7 @@ class Changes:
 
     def __init__(self) -> None:
         self.sequence = 0
+        self.followers: set[Follower] = set()
         self._history: deque[tuple[int, int]] = deque(maxlen=HISTORY_MAX)
         self._subscriptions: dict[str, set[Subscription]] = {}
 
@@ -98,9 +103,11 @@ class Changes:
             self._subscriptions.pop(subscription.channel, None)
 
     def tell(
-        self, before: Figures, after: Figures, items: Iterable[int], names: dict[int, str]
+        self, before: Figures, after: Figures, items: Collection[int], names: dict[int, str]
     ) -> None:
         """Remember that `items` changed in the batch `sequence`; tell the figures that differ."""
+        for follower in self.followers:
+            follower(items)
         self._history.extend((self.sequence, item_id) for item_id in items)
         for (channel, item_id), available in after.items():
             if before.get((channel, item_id)) != available and item_id in names:
@@ -110,6 +117,8 @@ class Changes:
 
     def start_over(self, channel: str | None = None) -> None:
         """Everything may have changed, for one channel or for all."""
+        for follower in self.followers:
+            follower(None)
         if channel is None:
             self._history.clear()
         for code, subscriptions in self._subscriptions.items():

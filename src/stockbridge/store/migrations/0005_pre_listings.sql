@@ -56,6 +56,7 @@ CREATE UNIQUE INDEX listing_row ON listing (system, item, location);
 CREATE INDEX listing_item ON listing (item_id);
 CREATE INDEX listing_due ON listing (system, risk, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX listing_system ON listing (system, listing_id);
+CREATE INDEX listing_failed ON listing (system, code) WHERE state = 'failed';
 CREATE INDEX listing_unheard ON listing (system, listing_id) WHERE unheard > 0;
 
 CREATE FUNCTION listing_risk(target bigint, shown bigint) RETURNS smallint
@@ -65,3 +66,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 $$;
 COMMENT ON FUNCTION listing_risk IS
     'class of a figure to publish, by the highest it may show now; null: never known';
+
+-- Where a partner's figure includes what was sold there and not shipped, that is summed by item.
+CREATE INDEX hold_item ON hold (item_id);
+CREATE INDEX fulfilment_line_item ON fulfilment_line (item_id) WHERE reservation_id IS NOT NULL;

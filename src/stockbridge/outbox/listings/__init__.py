@@ -1,0 +1,1 @@
+"""Listings: what each channel shall show, was told, and shows."""
