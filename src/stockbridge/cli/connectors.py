@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stockbridge.cli.contracts import raise_refusal, work_on
-from stockbridge.cli.options import DataDir, Dsn
+from stockbridge.cli.options import DataDir, Dsn, settings_of
 
 if TYPE_CHECKING:
     from stockbridge.connectors.kit.conformance import Case
@@ -36,7 +36,7 @@ def list_connectors() -> None:
     from stockbridge.connectors.mapped import folders
 
     table = Table("connector", "kind", "by", "title", box=None)
-    registry = Registry()
+    registry = Registry.of(settings_of().connectors_dir)
     for name in registry.names():
         manifest = registry.manifest(name)
         table.add_row(name, manifest.kind, "code", manifest.title)
@@ -63,10 +63,11 @@ def try_connector(
     from stockbridge.connectors.kit.registry import Registry, find
     from stockbridge.kernel.errors import Misconfigured
 
-    known = [*Registry().names(), *folders.names()]
+    own = settings_of().connectors_dir
+    known = [*Registry.of(own).names(), *folders.names()]
     if name not in known and not (Path(name) / "manifest.toml").is_file():
         raise Misconfigured(f"no connector {name}: give one of {', '.join(known)}, or a folder")
-    chosen, registry = find(name)
+    chosen, registry = find(name, own)
     failed = asyncio.run(_run_suite(registry, chosen, only))
     if failed:
         raise Misconfigured(f"{failed} promises of {chosen} are not kept")
@@ -151,7 +152,7 @@ def simulate(
 
     from stockbridge.connectors.kit.registry import find
 
-    chosen, registry = find(name)
+    chosen, registry = find(name, settings_of().connectors_dir)
     simulator: Simulator = registry.module(chosen, "simulator").Simulator()
     with simulator.start(port):
         listed: dict[str, Any] = {
@@ -217,7 +218,7 @@ def docs(
     from stockbridge.connectors.kit.reference import FOLDER, page
     from stockbridge.connectors.kit.registry import Registry
 
-    target, registry = folder or Path(FOLDER), Registry()
+    target, registry = folder or Path(FOLDER), Registry.of(None)
     target.mkdir(parents=True, exist_ok=True)
     for name in registry.names():
         (target / f"{name}.md").write_text(page(registry.manifest(name)), "utf-8")

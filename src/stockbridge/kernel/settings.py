@@ -24,6 +24,7 @@ _MASK = "***"
 _PORT_MAX = 65535
 _WORKERS_MAX = 64
 _CONNECTIONS_MAX = 90
+_DAYS_MAX = 36_500
 _SECRET_CHARACTERS_MIN = 32
 _URL_PASSWORD = re.compile(r"(//[^:@/?]*:).*@")
 _URL_TOKEN = re.compile(r"//[^:@/,]+@")
@@ -47,6 +48,7 @@ class Settings:
 
     dsn: str | None = None
     data_dir: Path = field(default_factory=default_data_dir)
+    connectors_dir: Path | None = None
     nats_url: str | None = None
     host: str = "127.0.0.1"
     port: int = 8080
@@ -55,6 +57,7 @@ class Settings:
     secret_key: str | None = None
     workers: int = 1
     connections: int = 8
+    deliveries_days: int = 90
     sources: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
@@ -210,6 +213,7 @@ def _folder(value: object) -> Path:
 FORMS: Mapping[str, tuple[str, Callable[[object], object]]] = {
     "dsn": ("postgresql://user:password@host:5432/database, or host=... dbname=...", _dsn),
     "data_dir": ("the path of a folder", _folder),
+    "connectors_dir": ("the path of a folder with connectors of your own", _folder),
     "nats_url": ("nats://host:4222, or several with commas", _nats_url),
     "host": ("the address to listen on, such as 127.0.0.1 or 0.0.0.0", _text),
     "port": (f"a whole number from 1 to {_PORT_MAX}", _integer(1, _PORT_MAX)),
@@ -226,5 +230,9 @@ FORMS: Mapping[str, tuple[str, Callable[[object], object]]] = {
     "connections": (
         f"a whole number from 1 to {_CONNECTIONS_MAX}: database connections of one process",
         _integer(1, _CONNECTIONS_MAX),
+    ),
+    "deliveries_days": (
+        f"a whole number from 1 to {_DAYS_MAX}: how long settled deliveries are kept",
+        _integer(1, _DAYS_MAX),
     ),
 }

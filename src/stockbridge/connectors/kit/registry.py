@@ -28,9 +28,9 @@ _OTHERS: Final = frozenset({"kit", "mapped", "edi"})
 _log = structlog.get_logger(__name__)
 
 
-def find(name: str) -> tuple[str, "Registry"]:
+def find(name: str, connectors_dir: Path | None = None) -> tuple[str, "Registry"]:
     """A connector by its name, or by the path of a folder of one's own; raises Misconfigured."""
-    registry = Registry()
+    registry = Registry.of(connectors_dir)
     if name in registry.names():
         return name, registry
     folder = Path(name).resolve()
@@ -56,6 +56,15 @@ class Registry:
             if entry.name not in _OTHERS and (entry / manifests.FILE).is_file()
         }
         self._manifests: dict[str, Manifest] = {}
+
+    @classmethod
+    def of(cls, connectors_dir: Path | None) -> "Registry":
+        """Ours, and those in the folder of the setting `connectors_dir`; raises Misconfigured."""
+        if connectors_dir is None:
+            return cls()
+        if not connectors_dir.is_dir():
+            raise Misconfigured(f"connectors_dir {connectors_dir} is no folder")
+        return cls([connectors_dir])
 
     def names(self) -> Sequence[str]:
         """Their names, sorted."""

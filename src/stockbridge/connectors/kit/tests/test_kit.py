@@ -286,6 +286,15 @@ async def test_a_new_connector_passes_the_suite_at_once(
             del sys.modules[module]
 
 
+def test_a_folder_of_ones_own_is_a_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connectors, "__path__", list(connectors.__path__))
+    scaffold("acme_shop_8", tmp_path)
+    assert {"generic", "acme_shop_8"} <= {*Registry.of(tmp_path).names()}
+    assert find("acme_shop_8", tmp_path)[0] == "acme_shop_8"
+    with pytest.raises(Misconfigured, match="connectors_dir"):
+        Registry.of(tmp_path / "none")
+
+
 def test_a_new_connector_is_never_made_over_another(tmp_path: Path) -> None:
     (tmp_path / "acme").mkdir()
     with pytest.raises(Misconfigured, match="there already"):
