@@ -28,13 +28,14 @@ MessageId = Annotated[int, typer.Argument(help="The message's id.")]
 
 def _run(work: Callable[[Any, "Catalog"], Awaitable[Any]], dsn: str | None, data_dir: Any) -> Any:
     """Do `work(conn, catalog)`; a refusal ends the command with its text."""
+    from stockbridge.connectors.kit.registry import Registry
     from stockbridge.governance.live_catalog import read_catalog
     from stockbridge.kernel.errors import Misconfigured, Refusal
     from stockbridge.store.database import connect
 
     async def connected(used: str) -> Any:
         async with await connect(used) as conn:
-            return await work(conn, await read_catalog(conn))
+            return await work(conn, await read_catalog(conn, Registry()))
 
     with migrated(settings_of(dsn=dsn, data_dir=data_dir)) as used:
         found = asyncio.run(connected(used))
