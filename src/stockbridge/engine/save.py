@@ -59,7 +59,7 @@ def record_writes(world: World, answered: list[tuple[Request, Outcome]]) -> Iter
         yield from _promises(world)
     if world.facts_changed or world.lines_changed or world.supplies_changed:
         yield from _facts(world)
-    if world.lots_changed or world.serials_changed:
+    if world.lots_changed or world.sightings or world.facts_withdrawn:
         yield from _tracking(world)
     if world.fulfilment_changed:
         yield _fulfilments(world)
@@ -337,6 +337,30 @@ def _tracking(world: World) -> Iterable[Write]:
         values = {name: ints(states[ACCOUNTS[name]]) for name in names}
         values |= {"items": ints(items), "locations": ints(places), "lots": texts(lots)}
         yield LEDGER_SQL.move_lots, values
+    if world.facts_withdrawn:
+        keys = "{" + ",".join(world.facts_withdrawn) + "}"
+        yield LEDGER_SQL.withdraw_sightings, {"keys": keys}
+    yield from _serials(world)
+
+
+def _serials(world: World) -> Iterable[Write]:
+    """Who named serial numbers, and where these are unless somebody newer was heard before."""
+    seen = [(key, *each) for key, sightings in world.sightings.items() for each in sightings]
+    if seen:
+        keys, serial_places, fact_keys = zip(*seen, strict=True)
+        items, serials = zip(*keys, strict=True)
+        places, accounts, occurred = zip(*serial_places, strict=True)
+        yield (
+            LEDGER_SQL.keep_sightings,
+            {
+                "items": ints(items),
+                "serials": texts(serials),
+                "keys": "{" + ",".join(fact_keys) + "}",
+                "locations": ints(places),
+                "accounts": ints(accounts),
+                "moments": moments(occurred),
+            },
+        )
     if world.serials_changed:
         items, serials = zip(*world.serials_changed, strict=True)
         places, accounts, occurred = zip(*world.serials_changed.values(), strict=True)

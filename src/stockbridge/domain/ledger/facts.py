@@ -230,11 +230,14 @@ def _serials(fact: FactLine) -> tuple[str, ...]:
 
 
 def _see_serials(spec: FactSpec, posting: Posting, fact: FactLine) -> None:
-    """The units named were seen where the report leaves them."""
+    """The units named were seen where the report leaves them, unless it was taken back."""
+    known = posting.world.facts.get(fact.key)
+    if known is not None and known.rank == WITHDRAWN:
+        return
     account = spec.leaves_in(posting.body, fact.asked)
     place = Serial(posting.places[-1].location_id, account, posting.occurred_at)
     for serial in _serials(fact):
-        posting.world.see_serial(fact.line.item.item_id, serial, place)
+        posting.world.see_serial(fact.line.item.item_id, serial, place, fact.key)
 
 
 def _add_total(

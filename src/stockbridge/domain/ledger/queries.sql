@@ -53,6 +53,38 @@ ON CONFLICT (item_id, location_id, lot) DO UPDATE
 SET available = b.available + excluded.available, allocated = b.allocated + excluded.allocated,
     picked = b.picked + excluded.picked, quarantined = b.quarantined + excluded.quarantined;
 
+-- name: keep_sightings
+-- Keeps which facts named serial numbers, and where they left them.
+INSERT INTO serial_sighting (item_id, serial, fact_key, location_id, account, occurred_at)
+SELECT * FROM unnest(%(items)s::bigint[], %(serials)s::text[], %(keys)s::uuid[],
+                     %(locations)s::bigint[], %(accounts)s::smallint[], %(moments)s::timestamptz[])
+ON CONFLICT DO NOTHING;
+
+-- name: withdraw_sightings
+-- Forgets where facts that were taken back had left serial numbers; the newest other stands.
+WITH gone AS (
+    DELETE FROM serial_sighting
+    WHERE fact_key = ANY (%(keys)s::uuid[])
+    RETURNING item_id, serial
+),
+newest AS (
+    SELECT DISTINCT ON (g.item_id, g.serial) g.item_id, g.serial, s.location_id, s.account,
+           s.occurred_at
+    FROM gone g
+    LEFT JOIN serial_sighting s ON s.item_id = g.item_id AND s.serial = g.serial
+        AND s.fact_key <> ALL (%(keys)s::uuid[])
+    ORDER BY g.item_id, g.serial, s.occurred_at DESC, s.account DESC, s.location_id DESC
+),
+moved AS (
+    UPDATE serial_unit u
+    SET location_id = n.location_id, account = n.account, occurred_at = n.occurred_at
+    FROM newest n
+    WHERE u.item_id = n.item_id AND u.serial = n.serial AND n.occurred_at IS NOT NULL
+)
+DELETE FROM serial_unit u
+USING newest n
+WHERE u.item_id = n.item_id AND u.serial = n.serial AND n.occurred_at IS NULL;
+
 -- name: place_serials
 -- Keeps where serial numbers were last; an older report never replaces a newer one.
 INSERT INTO serial_unit AS s (item_id, serial, location_id, account, occurred_at)

@@ -103,6 +103,7 @@ def _take_back(spec: FactSpec, posting: Posting, fact: FactLine) -> dict[str, An
     if known is not None and known.source != gone.source:
         world.open_exceptions([conflict(gone, known, posting.command.correlation_id)])
     world.put_fact(fact.key, gone)
+    world.withdraw_sightings(fact.key)
     before = world.lines.get(fact.line_key, {})
     report = Report(spec.track(posting.body, fact.asked), microseconds(posting.occurred_at), 0)
     after = with_report(before, fact.key, report)

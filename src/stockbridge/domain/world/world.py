@@ -73,6 +73,8 @@ class World:
         self.lines_changed: dict[str, Reports] = {}
         self.lots_changed: dict[tuple[int, int, str], list[int]] = {}
         self.serials_changed: dict[tuple[int, str], Serial] = {}
+        self.sightings: dict[tuple[int, str], set[tuple[Serial, str]]] = {}
+        self.facts_withdrawn: set[str] = set()
         self.fulfilment_changed: dict[tuple[str, str, int, int], FulfilmentLine] = {}
         self.supplies_changed: dict[SupplyKey, Supply] = {}
         self.orders_changed: dict[int, Order] = {}
@@ -119,15 +121,29 @@ class World:
         if movement.to_account <= BACKORDERED:
             change[movement.to_account] += movement.quantity
 
-    def see_serial(self, item_id: int, serial: str, place: Serial) -> None:
+    def see_serial(self, item_id: int, serial: str, place: Serial, fact_key: str) -> None:
         """A report names a unit: the newest by the source's clock stands, then the later account.
 
         Seen is seen, whether or not the report moved anything: places depend on no order.
         """
         key = (item_id, serial)
+        self.sightings.setdefault(key, set()).add((place, fact_key))
         known = self.serials_changed.get(key)
         if known is None or place[::-1] > known[::-1]:
             self.serials_changed[key] = place
+
+    def withdraw_sightings(self, fact_key: str) -> None:
+        """The fact did not occur: its units are where they were seen otherwise, if anywhere."""
+        self.facts_withdrawn.add(fact_key)
+        for key, seen in self.sightings.items():
+            left = {sighting for sighting in seen if sighting[1] != fact_key}
+            if left == seen:
+                continue
+            self.sightings[key] = left
+            self.serials_changed.pop(key, None)
+            if left:
+                newest, _ = max(left, key=lambda sighting: sighting[0][::-1])
+                self.serials_changed[key] = newest
 
     def put_hold(self, hold: Hold) -> None:
         """Keep a new or changed hold; an empty one ends."""

@@ -237,6 +237,19 @@ CREATE TABLE serial_unit (
 );
 COMMENT ON TABLE serial_unit IS 'domain/ledger: where each serial number was last, by the source''s clock';
 
+CREATE TABLE serial_sighting (
+    item_id bigint NOT NULL,
+    serial text NOT NULL,
+    fact_key uuid NOT NULL,
+    location_id bigint NOT NULL,
+    account smallint NOT NULL,
+    occurred_at timestamptz NOT NULL,
+    PRIMARY KEY (item_id, serial, fact_key, occurred_at, account, location_id)
+);
+COMMENT ON TABLE serial_sighting IS
+    'domain/ledger: where each fact left the serial numbers it named; serial_unit is the newest that stands';
+CREATE INDEX serial_sighting_fact ON serial_sighting (fact_key);
+
 -- Facts gain what makes conflicts and running totals commute ------------------------------------
 ALTER TABLE fact ADD COLUMN rank text NOT NULL DEFAULT '';
 COMMENT ON COLUMN fact.rank IS 'of two reports that disagree the one with the lower rank stands';
