@@ -41,7 +41,7 @@ def run(work: Callable[[Desk], Awaitable[Any]], dsn: str | None, data_dir: Path 
     async def connected(used: str) -> Any:
         async with await open_pool(used, 2) as pool:
             box = SecretBox(settings.secret_key)
-            partners = OpenConnectors(pool, Registry(), box)
+            partners = OpenConnectors(pool, Registry.of(settings.connectors_dir), box)
             try:
                 return await work(Desk(used, pool, box, partners, secrets.token_hex(16)))
             finally:
