@@ -234,7 +234,7 @@ class Simulator(ABC):
     # Serving ----------------------------------------------------------------------------------
 
     def __enter__(self) -> Self:
-        return self.start()
+        return self if self._thread is not None else self.start()
 
     def __exit__(
         self,

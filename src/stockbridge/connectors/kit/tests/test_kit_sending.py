@@ -33,6 +33,15 @@ def test_in_bad_weather_some_are_lost_some_come_twice_in_any_order():
     assert came != sorted(came)
 
 
+def test_a_simulator_listens_where_it_is_told_and_can_start_again():
+    with GENERIC() as first:
+        port = int(first.url.rpartition(":")[2])
+    second = GENERIC()
+    for _ in range(2):
+        with second.start(port):
+            assert second.url == f"http://127.0.0.1:{port}"
+
+
 async def test_what_nobody_takes_is_lost():
     sent = await send("http://127.0.0.1:1/webhooks", requests(2))
     assert (sent.statuses, bodies(sent.lost)) == ([], [0, 1])
