@@ -42,7 +42,9 @@ from stockbridge.ingress.wire import PAGE
 from stockbridge.kernel.errors import Misconfigured, Refusal, StockbridgeError
 from stockbridge.kernel.process import tune_gc
 from stockbridge.kernel.settings import Settings
+from stockbridge.outbox.hearing import Hearing
 from stockbridge.outbox.listings.service import Listings
+from stockbridge.outbox.service import Outbox
 from stockbridge.store.database import Pool, connect, open_pool
 from stockbridge.store.migrate import ensure_partitions, pending
 from stockbridge.views.figures import ViewFigures
@@ -72,6 +74,7 @@ class App:
     applier: Applier
     partners: OpenConnectors
     poller: Poller
+    outbox: Outbox
     listings: Listings
     api: Api
     hub: Hub
@@ -97,6 +100,7 @@ class App:
             self._run(seal_forever(self.pool), "sealer")
             self._run(work_forever(self.dsn, self.engine.submit), "snapshots")
             self._run(self.poller.run_forever(), "poller")
+            await self.outbox.start()
             await self.listings.start()
             self._run(_partitions_daily(self.dsn), "partitions")
 
@@ -111,6 +115,7 @@ class App:
             task.cancel()
         await asyncio.gather(*self.tasks, *self.hub.tasks, return_exceptions=True)
         await self.listings.stop()
+        await self.outbox.stop()
         await self.inbox.stop()
         if self.role != "api":
             await self.applier.stop()
@@ -158,7 +163,8 @@ async def build(settings: Settings, role: Role = "all", dsn: str | None = None) 
     grace_seconds = 0 if role == "api" else GRACE_SECONDS
     inbox = Inbox(dsn, on_accepted=applier.offer, grace_seconds=grace_seconds)
     box = SecretBox(settings.secret_key)
-    partners = OpenConnectors(pool, connectors, box)
+    hearing = Hearing()
+    partners = OpenConnectors(pool, connectors, box, hearing.hear)
     poller = Poller(pool, inbox, contracts, box, partners)
     hub = Hub(
         engine,
@@ -177,6 +183,8 @@ async def build(settings: Settings, role: Role = "all", dsn: str | None = None) 
     )
     _gauges(registry, engine, view)
     _inbox_gauges(registry, inbox, applier)
+    days_kept = settings.deliveries_days
+    outbox = Outbox(dsn, pool, partners, hearing, registry, days_kept=days_kept)
     listings = Listings(dsn, partners, connectors, ViewFigures(view))
     listings.measured_by(registry)
     api = Api(hub, (*ROUTES, *_pages(Overview(pool))), RequestMetrics(registry))
@@ -193,6 +201,7 @@ async def build(settings: Settings, role: Role = "all", dsn: str | None = None) 
         applier,
         partners,
         poller,
+        outbox,
         listings,
         api,
         hub,

@@ -7,6 +7,7 @@ from stockbridge.cli import (
     connectors,
     contracts,
     data,
+    deliveries,
     edi,
     explain,
     messages,
@@ -31,6 +32,7 @@ cli.add_typer(contracts.contracts, name="contracts")
 cli.add_typer(connectors.connectors, name="connectors")
 cli.add_typer(edi.edi, name="edi")
 cli.add_typer(data.ledger, name="ledger")
+cli.add_typer(deliveries.deliveries, name="deliveries")
 cli.add_typer(messages.messages, name="messages")
 cli.add_typer(snapshots.snapshots, name="snapshots")
 cli.add_typer(systems.systems, name="systems")

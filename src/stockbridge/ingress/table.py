@@ -3,6 +3,7 @@
 from stockbridge.ingress import (
     availability,
     contracts,
+    deliveries,
     epcis,
     events,
     facts,
@@ -37,6 +38,7 @@ ROUTES: tuple[Route, ...] = (
     *contracts.ROUTES,
     *listings.ROUTES,
     *messages.ROUTES,
+    *deliveries.ROUTES,
     *operations.ROUTES,
     *platform.ROUTES,
 )

@@ -28,7 +28,3 @@ WHERE system = %(system)s::text;
 UPDATE delivery SET due_at = clock_timestamp()
 WHERE system = %(system)s::text AND state IN ('waiting', 'accepted')
   AND due_at > clock_timestamp() AND attempts > 0 AND NOT is_hinted;
-
--- name: breakers
--- Every breaker that is not closed.
-SELECT system, state FROM breaker WHERE state <> 'closed';

@@ -21,7 +21,7 @@ FROM (SELECT DISTINCT a.system FROM added a) AS s;
 -- Locks due deliveries of a system that are the first of their object, longest due first.
 SELECT d.delivery_id, d.operation, d.object_key, d.idempotency_key::text, d.correlation_id,
        d.attempts, d.payload::text, d.reference, d.state = 'accepted', d.started_at IS NOT NULL,
-       extract(epoch FROM clock_timestamp() - d.created_at)::float8
+       extract(epoch FROM clock_timestamp() - d.tried_since)::float8
 FROM delivery d
 WHERE d.system = %(system)s::text AND d.state IN ('waiting', 'accepted')
   AND d.due_at <= clock_timestamp()
@@ -129,26 +129,3 @@ SELECT pg_notify('stockbridge_deliveries', %(system)s::text);
 -- Who owns systems, how critical they are, and whether they should work.
 SELECT s.code, s.owner_team, s.criticality, s.lifecycle
 FROM system s WHERE s.code = ANY (%(systems)s::text[]);
-
--- name: count_deliveries
--- Open and failed deliveries of each system and state, and the age of the oldest in seconds.
-SELECT d.system, d.state, count(*),
-       extract(epoch FROM clock_timestamp() - min(d.created_at))::float8
-FROM delivery d
-WHERE d.state IN ('waiting', 'sending', 'accepted')
-GROUP BY d.system, d.state
-ORDER BY d.system, d.state;
-
--- name: delete_deliveries
--- Deletes some deliveries that were settled before a moment; how many.
-WITH old AS (
-    SELECT d.delivery_id
-    FROM delivery d
-    WHERE d.settled_at < %(before)s::timestamptz
-      AND d.state IN ('confirmed', 'rejected', 'dead', 'cancelled')
-    ORDER BY d.delivery_id
-    LIMIT %(limit)s::bigint
-    FOR UPDATE OF d
-)
-DELETE FROM delivery d USING old o WHERE d.delivery_id = o.delivery_id
-RETURNING d.delivery_id;

@@ -13,8 +13,7 @@ import psycopg
 import structlog
 from psycopg import AsyncConnection
 
-from stockbridge.contracts.partners.manifest import LimitRule
-from stockbridge.contracts.partners.model import HearLimit, LimitSeen, Partners
+from stockbridge.contracts.partners.model import Partners
 from stockbridge.kernel.errors import Misconfigured
 from stockbridge.outbox.lane import Lane
 from stockbridge.outbox.limits.gate import LEASE_SECONDS, renew
@@ -62,14 +61,6 @@ class Dispatcher:
     def is_running(self) -> bool:
         """Whether deliveries are sent."""
         return bool(self._tasks) and not any(task.done() for task in self._tasks)
-
-    def hears(self, system: str, rules: Sequence[LimitRule]) -> HearLimit:
-        """What a system's connection tells its limits to (`Opened.hear_limit`)."""
-
-        def hear(seen: LimitSeen) -> None:
-            self._settler.hear(system, rules, seen)
-
-        return hear
 
     async def start(self) -> None:
         """Begin with what is due; raises Misconfigured without a database."""

@@ -1,4 +1,4 @@
-"""Writes what became of calls, many at a time: states, breakers, exceptions, what partners told."""
+"""Writes what became of calls, many at a time: states, breakers, exceptions."""
 
 import asyncio
 from collections import Counter, defaultdict
@@ -13,16 +13,15 @@ import psycopg
 import structlog
 from psycopg import AsyncConnection
 
-from stockbridge.contracts.partners.manifest import LimitRule
-from stockbridge.contracts.partners.model import LimitSeen, Outcome
+from stockbridge.contracts.partners.model import Outcome
 from stockbridge.domain.world.model import ExceptionCase
 from stockbridge.kernel.errors import Misconfigured
 from stockbridge.outbox.breaker import reached
 from stockbridge.outbox.breakers import note
 from stockbridge.outbox.cases import Owner, open_cases, owners
 from stockbridge.outbox.claim import GIVEN_UP, Job, flags
-from stockbridge.outbox.limits.gate import correct, release
-from stockbridge.outbox.states import SETTLED, Next, after, given_up
+from stockbridge.outbox.limits.gate import release
+from stockbridge.outbox.states import Next, after, given_up
 from stockbridge.store.arrays import ints, texts
 from stockbridge.store.database import connect
 from stockbridge.store.sql import load
@@ -62,7 +61,7 @@ Done = Callable[[Sequence[Written]], None]
 
 
 class Settler:
-    """Collects ended calls and what partners told; `done` hears what was written.
+    """Collects ended calls; `done` hears what was written.
 
     What cannot be written is not lost: its lease runs out and the delivery is looked up.
     """
@@ -72,7 +71,6 @@ class Settler:
         self._holder = holder
         self._done = done
         self._ended: list[Ended] = []
-        self._told: list[tuple[str, Sequence[LimitRule], LimitSeen]] = []
         self._troubled: set[str] = set()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -97,39 +95,27 @@ class Settler:
         self._ended.append(ended)
         self._wake.set()
 
-    def hear(self, system: str, rules: Sequence[LimitRule], seen: LimitSeen) -> None:
-        """Have written what a partner told of a limit."""
-        self._told.append((system, rules, seen))
-        self._wake.set()
-
     def is_troubled(self, system: str) -> None:
         """Remember that a system's breaker has counted failures, so that a success is told."""
         self._troubled.add(system)
 
     async def _work(self, conn: Conn) -> None:
         while True:
-            if not self._ended and not self._told:
+            if not self._ended:
                 if self._stopping:
                     break
                 self._wake.clear()
                 await self._wake.wait()
                 continue
             some, self._ended = self._ended[:SETTLED_MAX], self._ended[SETTLED_MAX:]
-            told, self._told = self._told, []
             written = [Written(each.job, _next(each)) for each in some]
-            conn = await self._write(conn, some, written, told)
+            conn = await self._write(conn, some, written)
             self._done(written)
             if not self._stopping:
                 await asyncio.sleep(LINGER_SECONDS)
         await conn.close()
 
-    async def _write(
-        self,
-        conn: Conn,
-        some: list[Ended],
-        written: list[Written],
-        told: list[tuple[str, Sequence[LimitRule], LimitSeen]],
-    ) -> Conn:
+    async def _write(self, conn: Conn, some: list[Ended], written: list[Written]) -> Conn:
         give_up = monotonic() + (STOPPING_SECONDS if self._stopping else WRITE_SECONDS_MAX)
         while monotonic() < give_up:
             try:
@@ -137,8 +123,6 @@ class Settler:
                     conn = await connect(self._dsn, application_name="stockbridge outbox settler")
                 async with conn.transaction():
                     await self._save(conn, some, written)
-                    for system, rules, seen in told:
-                        await correct(conn, system, rules, seen)
             except (psycopg.OperationalError, Misconfigured) as error:
                 log.warning("outbox: settler lost the database", cause=str(error))
                 await conn.close()
@@ -208,7 +192,7 @@ def _columns(some: Sequence[Ended], written: Sequence[Written]) -> dict[str, Any
         "references": texts([_kept(n.reference) for n in nexts]),
         "pauses": "{" + ",".join([str(n.pause_seconds) for n in nexts]) + "}",
         "hinted": flags(n.is_hinted for n in nexts),
-        "starts": flags(n.may_be_done or n.state in SETTLED for n in nexts),
+        "starts": flags(n.may_be_done or n.state in ("confirmed", "rejected") for n in nexts),
         "entries": texts([_entry(each) for each in some]),
     }
 

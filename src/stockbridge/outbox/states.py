@@ -8,7 +8,6 @@ from stockbridge.outbox.retry import PATIENCE, Patience, is_over, pause_seconds
 State = Literal["waiting", "sending", "accepted", "confirmed", "rejected", "dead", "cancelled"]
 Act = Literal["send", "probe", "give_up"]
 UNSETTLED: Final = ("waiting", "sending", "accepted")
-SETTLED: Final = ("confirmed", "rejected", "dead", "cancelled")
 
 _UNKNOWN = (
     "it was sent and no answer came; the partner offers no way to look it up and knows no "

@@ -45,12 +45,14 @@ CREATE TABLE delivery (
     correlation_id text NOT NULL DEFAULT '',
     cause text NOT NULL DEFAULT '',
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    tried_since timestamptz NOT NULL DEFAULT clock_timestamp(),
     settled_at timestamptz
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE delivery IS
     'outbox: what a decision owes to a partner; of one object strictly in this order';
 COMMENT ON COLUMN delivery.started_at IS
     'set before the call: while unsettled and not null it may be done; null: surely not sent';
+COMMENT ON COLUMN delivery.tried_since IS 'from when its age counts: when it was owed, or retried by a person';
 COMMENT ON COLUMN delivery.is_hinted IS 'the partner itself named due_at';
 COMMENT ON COLUMN delivery.history IS 'its attempts, oldest first';
 CREATE INDEX delivery_due ON delivery (system, due_at, delivery_id)
