@@ -28,6 +28,7 @@ from stockbridge.governance.secrets import SecretBox
 from stockbridge.ingress.api import Api
 from stockbridge.ingress.call import Answer, Call, Hub, Route
 from stockbridge.ingress.connections import OpenConnectors
+from stockbridge.ingress.filler import fill_forever
 from stockbridge.ingress.imports import close_dead_jobs
 from stockbridge.ingress.metrics import RequestMetrics
 from stockbridge.ingress.operations import READ
@@ -97,6 +98,7 @@ class App:
             self.tasks.append(await self.server.begin())
         if self.role != "api":
             self._run(sweep_forever(self.engine, self.pool), "sweeper")
+            self._run(fill_forever(self.engine, self.pool), "filler")
             self._run(seal_forever(self.pool), "sealer")
             self._run(work_forever(self.dsn, self.engine.submit), "snapshots")
             self._run(self.poller.run_forever(), "poller")

@@ -1,7 +1,12 @@
 """Stories of orders: placed, promised, edited, cancelled, held, accepted, released, shipped."""
 
+from typing import Any
+
 import pytest
 
+from stockbridge.contracts.masters import PutOrderFlow, PutSystem
+from stockbridge.engine import Command, Engine
+from tests.simulation.fleet import furnish
 from tests.tables.story import play
 
 STORIES = {
@@ -208,3 +213,80 @@ STORIES = {
 @pytest.mark.parametrize("name", STORIES)
 async def test_story(story_dsn, name):
     await play(story_dsn, STORIES[name])
+
+
+# A channel with an ERP that must accept, with payment and release by hand, with a building to ask.
+FLOWS = {
+    "the ERP accepts": ("erp", """
+        receive  PO1 W1 A:10                    | 201 booked
+        place    O1 web A:4                     | 201 erp_pending W1:4
+        give     O1 web                         | 409 not_releasable
+        hear     O1 web accepted at=10:00       | 200 released W1:4
+        hear     O1 web accepted at=10:00       | 200 released W1:4 same
+        hear     O1 web rejected at=09:00       | 200 released W1:4 same
+    """),
+    "the ERP refuses": ("erp", """
+        receive  PO1 W1 A:10                    | 201 booked
+        place    O1 web A:4                     | 201 erp_pending W1:4
+        hear     O1 web rejected at=10:00       | 200 rejected off:4
+        A@W1                                    | available=10
+        hear     O1 web accepted at=11:00       | 200 released W1:4
+        hear     O2 web accepted at=10:00       | 200 received
+        place    O2 web A:1                     | 201 released W1:1
+    """),
+    "paid before it was placed": ("paid", """
+        receive  PO1 W1 A:10                    | 201 booked
+        revise   O1 web paid=1                  | 200 received
+        place    O1 web A:4                     | 201 released W1:4
+        place    O2 web A:4                     | 201 accepted W1:4
+        revise   O2 web paid=1                  | 200 released W1:4
+        place    O3 web A:1                     | 201 accepted W1:1
+        place    O3 web A:1 paid=1              | 200 released W1:1
+    """),
+    "released by hand": ("manual", """
+        receive  PO1 W1 A:10                    | 201 booked
+        place    O1 web A:4                     | 201 accepted W1:4
+        stop     O1 web                         | 200 on_hold W1:4
+        give     O1 web                         | 409 not_releasable
+        resume   O1 web                         | 200 accepted W1:4
+        give     O1 web                         | 200 released W1:4
+        give     O1 web                         | 200 released W1:4 same
+    """),
+    "only complete": ("complete", """
+        receive  PO1 W1 A:3                     | 201 booked
+        place    O1 web A:4                     | 201 backordered W1:3+back:1
+        revise   O1 web 1:3                     | 200 released W1:3
+    """),
+    "a building is asked": ("asks", """
+        receive  PO1 W1 A:10                    | 201 booked
+        place    O1 web A:4                     | 201 released W1:4
+        cancel   O1 web                         | 200 released W1:4
+        hear     O1 web cancel_confirmed        | 200 cancelled off:4
+        place    O2 web A:4                     | 201 released W1:4
+        cancel   O2 web 1:2 id=c1               | 200 released W1:4
+        hear     O2 web cancel_refused id=c1    | 200 released W1:4
+        hear     O3 web cancel_confirmed id=c1  | 200 received
+        place    O3 web A:2                     | 201 released W1:2
+        cancel   O3 web 1:1 id=c1               | 200 released W1:1+off:1
+        A@W1                                    | available=10 reserved=5
+    """),
+}  # fmt: skip
+TERMS: dict[str, Any] = {
+    "erp": {"erp": "ledger"},
+    "paid": {"needs_payment": True},
+    "manual": {"release": "manual"},
+    "complete": {"release": "complete"},
+    "asks": {"asks_building": True},
+}
+
+
+@pytest.mark.parametrize("name", FLOWS)
+async def test_flow(dsn, name):
+    flow, story = FLOWS[name]
+    await furnish(dsn)
+    engine = Engine(dsn, workers=1)
+    await engine.start()
+    for body in (PutSystem("ledger", "erp"), PutOrderFlow("web", **TERMS[flow])):
+        assert (await engine.submit(Command(body, "tester"))).status == 201
+    await engine.stop()
+    await play(dsn, story)

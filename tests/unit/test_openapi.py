@@ -26,6 +26,18 @@ GET /v1/reservations/{reservation}
 PATCH /v1/reservations/{reservation}
 POST /v1/reservations/{reservation}/confirm
 POST /v1/reservations/{reservation}/release
+POST /v1/orders
+GET /v1/orders
+GET /v1/orders/{order}
+GET /v1/channels/{channel}/orders/{number}
+PATCH /v1/orders/{order}
+POST /v1/orders/{order}/cancel
+POST /v1/orders/{order}/hold
+POST /v1/orders/{order}/resume
+POST /v1/orders/{order}/release
+POST /v1/orders/{order}/answer
+PUT /v1/order-flows/{channel}
+GET /v1/order-flows/{channel}
 POST /v1/receipts
 POST /v1/shipments
 POST /v1/transfers
@@ -154,7 +166,10 @@ def test_scopes_are_known_and_keys_required_where_promised(contract):
         for parameter in operation["parameters"]:
             if parameter["name"] == "Idempotency-Key" and parameter["required"]:
                 required.add(path)
-    assert required == {"/v1/reservations", "/v1/adjustments", "/v1/returns"}
+    orders = {"", "/{order}"}
+    orders |= {f"/{{order}}/{act}" for act in ("cancel", "hold", "resume", "release", "answer")}
+    kept = {"/v1/reservations", "/v1/adjustments", "/v1/returns"}
+    assert required == kept | {f"/v1/orders{path}" for path in orders}
 
 
 def test_what_the_path_names_need_not_stand_in_the_body(contract):

@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from stockbridge.contracts.commands import ReportTransfer
+from stockbridge.contracts.orders import AnswerOrder, OrderNamed, PlaceOrder
 from stockbridge.engine.inbox.model import Accepted, Envelope
 from stockbridge.engine.inbox.rules import refusal_of
 from stockbridge.governance.keys import ApiKey
@@ -62,10 +63,15 @@ def ids_of(call: Call, correlation_id: str | None, traceparent: str | None) -> s
 
 
 def foreign(key: ApiKey, bodies: Iterable[Any]) -> Refusal | None:
-    """Refuse facts about a location that the caller's system does not speak for."""
+    """Refuse what is about a location, or an order of a channel, that is not the caller's."""
     if key.locations is None:
         return None
     for body in bodies:
+        if isinstance(body, PlaceOrder | OrderNamed):
+            refusal = _foreign_order(key, body)
+            if refusal is not None:
+                return refusal
+            continue
         fact = getattr(body, "fact", body)
         if isinstance(fact, ReportTransfer):
             code = fact.from_location if fact.stage == "shipped" else fact.to_location
@@ -76,6 +82,17 @@ def foreign(key: ApiKey, bodies: Iterable[Any]) -> Refusal | None:
             detail = f"key {key.key_id} is bound to {bound}, which is not the authority of {code}"
             return Refusal("location_forbidden", detail, 403)
     return None
+
+
+def _foreign_order(key: ApiKey, body: PlaceOrder | OrderNamed) -> Refusal | None:
+    """An order is its channel's; whether a system may answer it, the order's flow knows."""
+    if key.channels is None or body.channel in key.channels:
+        return None
+    if isinstance(body, AnswerOrder) and key.system is not None:
+        return None
+    bound = key.channel or key.system
+    detail = f"key {key.key_id} is bound to {bound}, not to channel {body.channel}"
+    return Refusal("channel_forbidden", detail, 403)
 
 
 def checked(call: Call, envelope: Envelope) -> Envelope | Refusal:

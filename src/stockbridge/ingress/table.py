@@ -11,6 +11,7 @@ from stockbridge.ingress import (
     masters,
     messages,
     operations,
+    orders,
     platform,
     polling_feeds,
     reservations,
@@ -25,6 +26,7 @@ from stockbridge.ingress.call import Route
 ROUTES: tuple[Route, ...] = (
     *availability.ROUTES,
     *reservations.ROUTES,
+    *orders.ROUTES,
     *facts.ROUTES,
     *events.ROUTES,
     *epcis.ROUTES,

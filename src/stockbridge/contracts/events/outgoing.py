@@ -1,7 +1,5 @@
 """Events that the hub tells others: promises, availability, orders, exceptions."""
 
-from typing import Literal
-
 from stockbridge.contracts.base import Code, Moment, NotNegative, Number, Positive, Shape, Sku
 from stockbridge.contracts.commands import ReservationId
 
@@ -106,10 +104,6 @@ class OrderEvent(Shape, frozen=True, kw_only=True):
     occurred_at: Moment
 
 
-class OrderPlaced(OrderEvent, frozen=True, kw_only=True):
-    """A channel placed it."""
-
-
 class OrderAccepted(OrderEvent, frozen=True, kw_only=True):
     """The ERP took it."""
 
@@ -127,12 +121,6 @@ class OrderReleased(OrderEvent, frozen=True, kw_only=True):
 
 class OrderCompleted(OrderEvent, frozen=True, kw_only=True):
     """Everything left."""
-
-
-class OrderCancelled(OrderEvent, frozen=True, kw_only=True):
-    """It was called off."""
-
-    by: Literal["customer", "channel", "operations", "erp", "building"] | None = None
 
 
 class OrderBackordered(OrderEvent, frozen=True, kw_only=True):

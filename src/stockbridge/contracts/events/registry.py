@@ -4,7 +4,7 @@ import re
 from typing import Final, NamedTuple
 
 from stockbridge.contracts.base import Shape
-from stockbridge.contracts.events import commands, model, outgoing
+from stockbridge.contracts.events import commands, model, orders, outgoing
 from stockbridge.contracts.events.commands import ToCommand
 
 PREFIX: Final = "io.stockbridge."
@@ -55,6 +55,10 @@ EVENT_TYPES: Final[tuple[EventType, ...]] = (
     _reported("stock.disposed", model.StockDisposed, commands.dispose),
     _reported("supply.ordered", model.SupplyOrdered, commands.supply("on_order")),
     _reported("supply.shipped", model.SupplyShipped, commands.supply("in_transit")),
+    _reported("order.placed", orders.OrderPlaced, orders.placed),
+    _reported("order.edited", orders.OrderEdited, orders.edited),
+    _reported("order.cancelled", orders.OrderCancelled, orders.cancelled),
+    _reported("order.answered", orders.OrderAnswered, orders.answered),
     _told("reservation.made", outgoing.ReservationMade),
     _told("reservation.confirmed", outgoing.ReservationConfirmed),
     _told("reservation.released", outgoing.ReservationReleased),
@@ -62,12 +66,10 @@ EVENT_TYPES: Final[tuple[EventType, ...]] = (
     _told("availability.changed", outgoing.AvailabilityChanged),
     _told("exception.opened", outgoing.ExceptionOpened),
     _told("exception.resolved", outgoing.ExceptionResolved),
-    _told("order.placed", outgoing.OrderPlaced),
     _told("order.accepted", outgoing.OrderAccepted),
     _told("order.rejected", outgoing.OrderRejected),
     _told("order.released", outgoing.OrderReleased),
     _told("order.completed", outgoing.OrderCompleted),
-    _told("order.cancelled", outgoing.OrderCancelled),
     _told("order.backordered", outgoing.OrderBackordered),
 )
 BY_NAME: Final = {event.name: event for event in EVENT_TYPES}

@@ -198,6 +198,10 @@ def decide_answer(command: Command, world: World) -> Decision:
     if isinstance(order, Refusal):
         return order
     if body.answer in ("accepted", "rejected"):
+        erp = order.content.flow.erp
+        if erp is not None and command.system is not None and command.system != erp:
+            detail = f"orders like this one are for {erp} to accept, not for {command.system}"
+            return Refusal("system_forbidden", detail, 403)
         at = microseconds(body.occurred_at or world.now)
         reply = ErpReply(at, body.answer == "accepted", body.reference or "", body.reason)
         content = rules.with_erp_reply(order.content, reply)

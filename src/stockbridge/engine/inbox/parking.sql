@@ -24,6 +24,8 @@ WHERE CASE w.kind
     WHEN 'location' THEN EXISTS (
         SELECT FROM location WHERE code = w.name OR 'gln:' || gln = w.name)
     WHEN 'order' THEN EXISTS (SELECT FROM reservation WHERE reference = w.name)
+        OR EXISTS (SELECT FROM sales_order WHERE number = w.name AND reservation_id IS NOT NULL)
+    WHEN 'channel' THEN EXISTS (SELECT FROM channel WHERE code = w.name)
     WHEN 'alias' THEN EXISTS (
         SELECT FROM generate_series(1, length(w.name)) AS colon
         JOIN item_alias a ON a.namespace = left(w.name, colon - 1)
