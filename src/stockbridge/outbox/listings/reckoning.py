@@ -1,8 +1,8 @@
 """Sets what a partner sold off against what the hub has heard of, as one snapshot has it."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from stockbridge.contracts.partners.manifest import Stock
 from stockbridge.contracts.partners.model import Partners
@@ -14,8 +14,6 @@ from stockbridge.store.snapshot import one_snapshot
 from stockbridge.store.sql import load
 
 SQL = load(__package__)
-FORGET: Final = timedelta(hours=24)
-"""Where no orders are ever read to their end, sales not heard of count for so long."""
 
 
 class Seen(NamedTuple):
@@ -54,32 +52,14 @@ class Reckoner:
             found: list[Any] = await (await conn.execute(SQL.own_orders, _columns(seen))).fetchall()
         heard = {listing_id: units for listing_id, units, _ in found}
         now: datetime = found[0][2]
-        return [self._row(each, exact, heard[each.row.listing_id], now, heard_at) for each in seen]
-
-    def _row(
-        self,
-        seen: Seen,
-        exact: Mapping[int, int],
-        heard: int,
-        now: datetime,
-        heard_at: datetime | None,
-    ) -> Row:
-        row, observed = seen
-        drop = 0 if observed is None else rules.base_of(row, observed) - observed
-        seen_at = row.unheard_at
-        is_read = seen_at is not None and (
-            seen_at < now - FORGET or (heard_at is not None and heard_at > seen_at)
-        )
-        unheard = rules.unheard_after(row.unheard, drop, heard, is_read=is_read)
-        desired = exact.get(row.listing_id, row.desired)
-        return row._replace(
-            desired=min(desired, self._stock.quantity_max),
-            published=row.published if observed is None else observed,
-            unheard=unheard,
-            unheard_at=now if drop > 0 else seen_at,
-            heard_from=now,
-            reckoned_at=now,
-        )
+        most = self._stock.quantity_max
+        return [
+            rules.reckoned(
+                row, observed, min(exact.get(row.listing_id, row.desired), most),
+                heard[row.listing_id], now, heard_at,
+            )
+            for row, observed in seen
+        ]  # fmt: skip
 
 
 def _columns(seen: Sequence[Seen]) -> dict[str, Any]:

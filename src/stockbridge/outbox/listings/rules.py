@@ -27,6 +27,8 @@ RETRY_SECONDS_FIRST: Final = 2.0
 RETRY_SECONDS_MAX: Final = 300.0
 REJECTED_SECONDS_FIRST: Final = 3600.0
 REJECTED_SECONDS_MAX: Final = 86_400.0
+FORGOTTEN: Final = timedelta(hours=24)
+"""Where no orders are ever read to their end, sales not heard of count for so long."""
 _EXACT: Final = timedelta(seconds=10)
 _DOUBLINGS_MAX: Final = 16
 
@@ -73,6 +75,34 @@ def unheard_after(unheard: int, drop: int, heard: int, *, is_read: bool) -> int:
     """
     left = max(0, unheard + max(0, drop) - heard)
     return min(left, max(0, drop)) if is_read else left
+
+
+def reckoned(
+    row: Row,
+    observed: int | None,
+    desired: int,
+    heard: int,
+    now: datetime,
+    read_at: datetime | None,
+) -> Row:
+    """The row as one moment has it: sales not heard of set off against own orders.
+
+    `observed`: what the partner was just seen to show, None if nobody looked. `heard`: units of
+    own orders recorded since `row.heard_from`. `read_at`: its orders from before are all here.
+    """
+    drop = 0 if observed is None else base_of(row, observed) - observed
+    seen_at = row.unheard_at
+    is_read = seen_at is not None and (
+        seen_at < now - FORGOTTEN or (read_at is not None and read_at > seen_at)
+    )
+    return row._replace(
+        desired=desired,
+        published=row.published if observed is None else observed,
+        unheard=unheard_after(row.unheard, drop, heard, is_read=is_read),
+        unheard_at=now if drop > 0 else seen_at,
+        heard_from=now,
+        reckoned_at=now,
+    )
 
 
 def is_missed(row: Row, observed: int) -> bool:
