@@ -245,7 +245,7 @@ async def test_what_a_partner_lists_becomes_aliases(api, portal):
     portal.list_item("STRANGER", 5)
     portal.page_max = 2
     await api.put("/v1/items/OTHER", {"aliases": [{"namespace": "shop", "alias": "SKU-2"}]})
-    answer = await api.post("/v1/systems/shop/discover", {})
+    answer = await api.post("/v1/systems/shop/discover", {"channel": "portal"})
     assert answer.status_code == 202, answer.text
     place = answer.headers["location"]
     job = await ended(api, place)
@@ -256,6 +256,18 @@ async def test_what_a_partner_lists_becomes_aliases(api, portal):
     assert "no item of ours has SKU 'STRANGER'" in errors[1]["reason"]
     found = "SELECT string_agg(alias, ',' ORDER BY alias) FROM item_alias WHERE namespace = 'shop'"
     assert await scalar(api.app.dsn, found) == "SKU-0,SKU-1,SKU-2"
+    listed = "SELECT string_agg(item, ',' ORDER BY item) FROM listing WHERE system = 'shop'"
+    assert await scalar(api.app.dsn, listed) == "SKU-0,SKU-1"
+
+
+async def test_what_is_found_is_listed_only_on_a_channel_of_the_system(api, portal):
+    await ready(api, portal)
+    portal.list_item("A", 5)
+    await api.put("/v1/items/A", {})
+    answer = await api.post("/v1/systems/shop/discover", {"channel": "web"})
+    job = await ended(api, answer.headers["location"])
+    assert job["state"] == "failed"
+    assert "web" in job["detail"]
 
 
 async def test_a_discovery_that_fails_says_so(api, portal):

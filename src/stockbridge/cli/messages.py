@@ -33,11 +33,14 @@ def _run(work: Callable[[Any, "Catalog"], Awaitable[Any]], dsn: str | None, data
     from stockbridge.kernel.errors import Misconfigured, Refusal
     from stockbridge.store.database import connect
 
-    async def connected(used: str) -> Any:
-        async with await connect(used) as conn:
-            return await work(conn, await read_catalog(conn, Registry()))
+    settings = settings_of(dsn=dsn, data_dir=data_dir)
 
-    with migrated(settings_of(dsn=dsn, data_dir=data_dir)) as used:
+    async def connected(used: str) -> Any:
+        connectors = Registry.of(settings.connectors_dir)
+        async with await connect(used) as conn:
+            return await work(conn, await read_catalog(conn, connectors))
+
+    with migrated(settings) as used:
         found = asyncio.run(connected(used))
     if isinstance(found, Refusal):
         raise Misconfigured(found.detail)

@@ -283,6 +283,7 @@ def retire(code: Code, dsn: Dsn = None, data_dir: DataDir = None) -> None:
 @systems.command()
 def discover(
     code: Code,
+    channel: Annotated[str | None, typer.Option(help="List what matches on it.")] = None,
     unmatched: Annotated[
         Path | None, typer.Option(help="CSV file for what is no item of ours.")
     ] = None,
@@ -291,7 +292,7 @@ def discover(
 ) -> None:
     """Match what the partner lists with our items, by SKU or GTIN, and keep its ids as aliases.
 
-    Example: stockbridge systems discover portal --unmatched unmatched.csv
+    Example: stockbridge systems discover portal --channel web --unmatched unmatched.csv
     """
     from stockbridge.ingress import discovery
     from stockbridge.kernel.errors import Misconfigured, Refusal, Retry
@@ -304,7 +305,9 @@ def discover(
             return job
         context = discovery.context_of("cli", desk.correlation_id)
         try:
-            return await discovery.discover(desk.dsn, desk.partners, code, job, context, unmatched)
+            return await discovery.discover(
+                desk.dsn, desk.pool, desk.partners, code, job, context, channel, unmatched
+            )
         except Retry as error:
             raise Misconfigured(f"discovery of {code} ended early: {error}") from error
 

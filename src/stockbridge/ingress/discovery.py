@@ -2,10 +2,11 @@
 
 The entries of the connector's catalog are matched by SKU, by an alias they have, or by GTIN, a
 thousand at a time. What fits no item of ours stands in the job's refused rows, with the reason.
+Where a channel is named, what fits is listed on it, with what the connector needs to update it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +15,7 @@ import msgspec
 import psycopg
 import structlog
 from psycopg import Connection
+from psycopg_pool import PoolTimeout
 
 from stockbridge.contracts.partners.model import CatalogEntry, Connector
 from stockbridge.domain.masters import bulk
@@ -29,7 +31,10 @@ from stockbridge.ingress.import_jobs import (
 )
 from stockbridge.ingress.import_pipeline import connect
 from stockbridge.ingress.import_reader import Reject
+from stockbridge.ingress.systems_checks import LOCATIONS
 from stockbridge.kernel.errors import Misconfigured, Refusal, Retry
+from stockbridge.outbox.listings.making import Entry, add_entries
+from stockbridge.store.database import Pool
 from stockbridge.store.sql import load
 
 SQL = load(__package__)
@@ -69,10 +74,12 @@ async def begin(
 
 async def discover(
     dsn: str,
+    pool: Pool,
     partners: OpenConnectors,
     system: str,
     job_id: int,
     context: Context,
+    channel: str | None = None,
     rejects_path: Path | None = None,
 ) -> Discovery:
     """Walk the catalog to its end; raises what kept it from that, after the job says so."""
@@ -81,12 +88,16 @@ async def discover(
     try:
         await asyncio.to_thread(hold_job, conn, job_id)
         connector = await partners.connector(system)
+        places = _places((await partners.opened(system)).config)
         async for entries in _chunks(connector):
-            await asyncio.to_thread(_merge, conn, system, entries, context, done)
+            fit = await asyncio.to_thread(_merge, conn, system, entries, context, done)
+            if channel is not None:
+                listed = [each for found in fit for each in _listed(connector, places, *found)]
+                await _list(pool, partners, channel, listed, context)
         await asyncio.to_thread(end_job, conn, job_id, "done", "")
         if rejects_path is not None and done.unmatched:
             await asyncio.to_thread(write_rejects, conn, job_id, rejects_path)
-    except (Retry, Misconfigured, psycopg.Error) as error:
+    except (Retry, Misconfigured, psycopg.Error, PoolTimeout) as error:
         LOG.warning("discovery ended early", system=system, job=job_id, cause=str(error))
         await asyncio.to_thread(end_job, conn, job_id, "failed", str(error))
         raise
@@ -106,14 +117,46 @@ async def _chunks(connector: Connector) -> AsyncIterator[list[CatalogEntry]]:
         yield waiting
 
 
+def _places(config: Mapping[str, Any]) -> dict[str, str]:
+    """Our location for each of the partner's."""
+    return {theirs: ours for ours, theirs in (config.get(LOCATIONS) or {}).items()}
+
+
+def _listed(
+    connector: Connector, places: Mapping[str, str], entry: CatalogEntry, sku: str
+) -> list[Entry]:
+    """The listings an entry is: one, or one for each of our locations it is stocked at."""
+    stock = connector.manifest.stock
+    if stock is None or not stock.per_location:
+        return [Entry(sku, entry.item, "", entry.attributes)]
+    codes = [places[theirs] for theirs in entry.locations if theirs in places]
+    return [Entry(sku, entry.item, code, entry.attributes) for code in codes]
+
+
+async def _list(
+    pool: Pool,
+    partners: OpenConnectors,
+    channel: str,
+    entries: Sequence[Entry],
+    context: Context,
+) -> None:
+    async with pool.connection() as conn:
+        refused = await add_entries(
+            conn, partners.connectors, channel, entries,
+            actor=context.principal, correlation_id=context.correlation_id,
+        )  # fmt: skip
+    if isinstance(refused, Refusal):
+        raise Misconfigured(refused.detail)
+
+
 def _merge(
     conn: Connection[Any],
     system: str,
     entries: Sequence[CatalogEntry],
     context: Context,
     done: Discovery,
-) -> None:
-    """Give our items their aliases, note the others; one transaction."""
+) -> list[tuple[CatalogEntry, str]]:
+    """Give our items their aliases, note the others, in one transaction; the entries that fit."""
     with conn.transaction():
         values = {
             "system": system,
@@ -139,6 +182,7 @@ def _merge(
         count_rows(conn, done.job, good, bad)
     done.matched += good
     done.unmatched += bad
+    return [(entries[n], skus[n]) for n in fit if n not in wrong]
 
 
 def _reject(number: int, entry: CatalogEntry, why: str) -> Reject:

@@ -6,7 +6,9 @@ from functools import partial
 
 import msgspec
 import psycopg
+from psycopg_pool import PoolTimeout
 
+from stockbridge.contracts.base import Code, Shape
 from stockbridge.contracts.masters import PutSystem
 from stockbridge.domain.masters.rules import STEPS
 from stockbridge.governance import audit
@@ -32,6 +34,12 @@ _SUMMARIES = {
     "resume": "Call a suspended system again",
     "retire": "End a system for good",
 }
+
+
+class DiscoverSystem(Shape, frozen=True):
+    """Aliases only, or on this `channel` of the system listings too."""
+
+    channel: Code | None = None
 
 
 async def put_system(call: Call) -> Answer | Refusal:
@@ -85,7 +93,7 @@ async def step_system(call: Call, step: str) -> Answer | Refusal:
 
 
 async def discover_system(call: Call) -> Answer | Refusal:
-    """Match what the partner lists with our items; the job tells how it goes."""
+    """Match what the partner lists with our items, and list it; the job tells how it goes."""
     hub, code, actor = call.hub, call.path["code"], call.key.key_id
     job = await discovery.begin(
         hub.dsn, hub.partners, code, actor=actor, correlation_id=call.correlation_id
@@ -93,15 +101,17 @@ async def discover_system(call: Call) -> Answer | Refusal:
     if isinstance(job, Refusal):
         return job
     async with hub.pool.connection() as conn:
-        said = {"job": job}
+        said = {"job": job, "channel": call.body.channel}
         subject = f"system/{code}"
         await audit.record(conn, actor, "system.discover", subject, said, call.correlation_id)
     context = discovery.context_of(actor, call.correlation_id)
 
     async def work() -> None:
         # The job row tells the caller; nobody waits for this task.
-        with contextlib.suppress(Retry, Misconfigured, psycopg.Error):
-            await discovery.discover(hub.dsn, hub.partners, code, job, context)
+        with contextlib.suppress(Retry, Misconfigured, psycopg.Error, PoolTimeout):
+            await discovery.discover(
+                hub.dsn, hub.pool, hub.partners, code, job, context, call.body.channel
+            )
 
     task = asyncio.create_task(work(), name=f"discovery {job}")
     hub.tasks.add(task)
@@ -129,5 +139,5 @@ ROUTES = (
           {200: systems_setup.SystemTest}, body=NoBody),
     *map(_step, STEPS),
     Route("POST", f"{_SYSTEM}/discover", discover_system, "Find what a partner lists", _WRITE,
-          {202: answers.ImportAccepted}, body=NoBody),
+          {202: answers.ImportAccepted}, body=DiscoverSystem),
 )  # fmt: skip
