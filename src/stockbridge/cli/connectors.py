@@ -203,6 +203,8 @@ def new(
 
     made = scaffold(name, folder)
     print(f"{made} is made; see its README.md, then: stockbridge connectors test {made}")
+    if folder is None:
+        print("in a checkout also: make format, stockbridge connectors docs")
 
 
 @connectors.command()

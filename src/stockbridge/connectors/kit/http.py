@@ -60,7 +60,8 @@ class Fixed:
 
     def renew(self, refused: Mapping[str, str]) -> bool:
         """There is nothing to renew."""
-        return bool(refused) and False
+        del refused
+        return False
 
 
 class Http:
@@ -176,7 +177,12 @@ class Http:
         hear = self._opened.hear_limit
         if hear is None:
             return
-        seen = self.limits(operation, reply) if self.limits is not None else None
+        seen = None
+        if self.limits is not None:
+            try:
+                seen = self.limits(operation, reply)
+            except ValueError:
+                _log.warning("limits unreadable", system=self._opened.system, operation=operation)
         if seen is None:
             outcome = judge(reply, datetime.now(UTC), is_idempotent=True)
             if outcome is None or outcome.code not in ("throttled", "unavailable"):
@@ -206,12 +212,12 @@ def unreached(error: Exception, is_read: bool) -> Outcome:
     if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
         return Outcome("later", "tls", f"no secure connection: {error}")
     if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return Outcome("later", "dns", f"{error.host}: no such host is known")
+        return Outcome("later", "dns", f"{error.host} leads nowhere: {error.os_error}")
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return Outcome("later", "connect_timeout", "no connection in time")
     if isinstance(error, aiohttp.ClientConnectorError):
         return Outcome("later", "unreachable", f"{error.host}:{error.port} cannot be reached")
-    if isinstance(error, aiohttp.InvalidURL | Misconfigured):
+    if isinstance(error, aiohttp.InvalidURL):
         return Outcome("later", "bad_address", f"{name}: {error}")
     code = "timeout" if isinstance(error, TimeoutError) else "connection_lost"
     if isinstance(error, _TooLarge):

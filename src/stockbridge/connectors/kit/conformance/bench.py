@@ -8,8 +8,16 @@ from typing import Any, Final, NamedTuple
 
 from stockbridge.connectors.kit.registry import Registry
 from stockbridge.connectors.kit.simulator import Listed, Simulator
+from stockbridge.contracts.events import Undecodable
+from stockbridge.contracts.events.decoding import command_of, readers
 from stockbridge.contracts.partners.manifest import Manifest
-from stockbridge.contracts.partners.model import Connector, Opened, Outcome, StockUpdate
+from stockbridge.contracts.partners.model import (
+    Connector,
+    EventData,
+    Opened,
+    Outcome,
+    StockUpdate,
+)
 from stockbridge.kernel.errors import Broken
 
 SYSTEM: Final = "shop"
@@ -25,6 +33,13 @@ def expect(is_kept: object, message: str) -> None:
     """Raise Nonconforming unless it is kept."""
     if not is_kept:
         raise Nonconforming(message)
+
+
+def expect_ours(event: EventData) -> None:
+    """Raise Nonconforming unless an event is one that the hub takes, its data included."""
+    expect(event.type in readers(), f"{event.type} is no event that the hub takes")
+    said = command_of(event.type, dict(event.data))
+    expect(not isinstance(said, Undecodable), f"{event.type}: {said}: {event.data}")
 
 
 class Bench:

@@ -19,6 +19,7 @@ from stockbridge.connectors.kit.conformance.bench import (
     Case,
     always,
     expect,
+    expect_ours,
     kinds,
     takes_stock,
 )
@@ -166,6 +167,8 @@ async def reads_its_samples(bench: Bench) -> None:
             wanted = refused.read_text("utf-8").strip()
             expect(code == wanted, f"{sample.name}: {code}, expected {wanted}")
             continue
+        for event in () if isinstance(decoded, Undecodable) else decoded:
+            expect_ours(event)
         found = decoded if isinstance(decoded, Undecodable) else msgspec.to_builtins(list(decoded))
         events = folder / f"{name}.events.json"
         expect(events.is_file(), f"{sample.name} has no {events.name}; it gives {found}")

@@ -275,6 +275,14 @@ async def test_limits_are_heard(partner: Partner, http: Http, heard: list[LimitS
     assert heard == [LimitSeen("any", wait_seconds=7.0), LimitSeen("any", remaining=200.0)]
 
 
+async def test_a_limit_that_cannot_be_read_harms_nothing(
+    partner: Partner, http: Http, heard: list[LimitSeen]
+) -> None:
+    http.limits = lambda _operation, reply: LimitSeen("*", float(reply.headers.get("x-left", "?")))
+    assert (await http.call("any", "GET", f"{partner.url}/any")).is_good
+    assert heard == []
+
+
 async def test_secrets_are_scrubbed(
     partner: Partner, http: Http, caplog: pytest.LogCaptureFixture
 ) -> None:
