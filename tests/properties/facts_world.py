@@ -1,8 +1,8 @@
 """Reports of facts for the law that order, repetition and mixture do not matter, and what is left.
 
 Richer than facts.py: several systems tell of one fact, each with its own clock, count, numbering,
-serial numbers; lots and disposals too. `Told` is one report; those of equal `key` speak of one
-fact. `remembered` and `stored` are all that must come out equal, in memory and in a database.
+serial numbers; lots, disposals and supply too. `Told` is one report; those of equal `key` speak of
+one fact. `remembered` and `stored` are all that must come out equal, in memory and in a database.
 """
 
 from datetime import datetime, timedelta
@@ -25,6 +25,7 @@ WAYS = {
     "move": ("hold", "release", "restock", "scrap"),
     "count": ("available", "allocated", "picked", "quarantined"),
     "adjust": ("available", "quarantined"),
+    "supply": ("on_order", "in_transit"),
 }
 PARCELLED = ("ship", "receive", "transfer", "return", "move")
 UNITS_MAX = 5
@@ -116,6 +117,13 @@ def body(told: Told, start: datetime, suffix: str = "") -> Any:
             adjustment=number, location=told.place, reason="CORRECTION", lines=wrong, **stamp
         )
     mode = "cumulative" if told.is_total else "increment"
+    if told.kind == "supply":
+        stated = [c.SupplyLine(**line)]
+        return c.RecordSupply(
+            document=Document("po", f"receive{told.number}{suffix}"), location=told.place,
+            state=told.way, lines=stated, expected_at=start + timedelta(days=told.quantity),  # type: ignore[arg-type]
+            **stamp,
+        )  # fmt: skip
     line |= {"package": told.package, "quantity_mode": mode, "lot": told.lot}
     line["serials"] = list(told.serials)
     return _moved(told, number, line, stamp)
@@ -156,6 +164,7 @@ EVENTS = {
     "move": {"hold": "held", "release": "released", "restock": "disposed", "scrap": "disposed"},
     "count": dict.fromkeys(WAYS["count"], "counted"),
     "adjust": dict.fromkeys(WAYS["adjust"], "adjusted"),
+    "supply": {"on_order": "ordered", "in_transit": "shipped"},
 }
 
 
@@ -165,7 +174,8 @@ def event(told: Told, start: datetime, suffix: str) -> tuple[str, bytes]:
     (line,) = said.pop("lines")
     number = f"{told.kind}{told.number}{suffix}"
     document = said.pop("document", {"type": told.kind, "number": said.get("count", number)})
-    kept = {name: said[name] for name in ("occurred_at", "sequence", "reason") if name in said}
+    optional = ("occurred_at", "sequence", "reason", "expected_at")
+    kept = {name: said[name] for name in optional if name in said}
     data = line | kept | {"location": told.place, "document": document | {"line": line.pop("line")}}
     data.pop("line")
     if told.kind == "transfer":
@@ -176,7 +186,8 @@ def event(told: Told, start: datetime, suffix: str) -> tuple[str, bytes]:
         ]
     if EVENTS[told.kind][told.way] == "disposed":
         data["disposition"] = told.way
-    contract = f"io.stockbridge.stock.{EVENTS[told.kind][told.way]}.v1"
+    about = "supply" if told.kind == "supply" else "stock"
+    contract = f"io.stockbridge.{about}.{EVENTS[told.kind][told.way]}.v1"
     return contract, msgspec.json.encode(data)
 
 
@@ -198,6 +209,11 @@ def remembered(world: World) -> Seen:
             for (item, place, lot), q in world.lots_changed.items()
             if any(q[1:5])
         ),
+        "supplies": sorted(
+            (*at(*key[:2]), key[3], key[5], supply.quantity, supply.expected_at)
+            for key, supply in world.supplies.items()
+            if supply.quantity
+        ),
         "serials": sorted(
             (names[item].sku, serial, places[place].code, account, occurred_at)
             for (item, serial), (place, account, occurred_at) in world.serials_changed.items()
@@ -218,6 +234,8 @@ STORED = {
     "balances": "SELECT sku, code, available, allocated, picked, quarantined, in_transit, on_order"
     " FROM balance",
     "lots": "SELECT sku, code, lot, available, allocated, picked, quarantined FROM lot_balance",
+    "supplies": "SELECT sku, code, document_number, account, quantity, expected_at"
+    " FROM (SELECT * FROM supply WHERE quantity <> 0) open",
     "serials": "SELECT sku, serial, code, account, occurred_at FROM serial_unit",
     "fulfilments": "SELECT fulfilment, sku, code, allocated, deallocated, picked, packed, shipped"
     " FROM fulfilment_line",

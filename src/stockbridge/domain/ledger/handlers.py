@@ -189,7 +189,7 @@ def _stated(posting: Posting) -> Stated:
 
 
 def _statement_parts(body: RecordSupply, line: SupplyLine) -> tuple[object, ...]:
-    return (body.expected_at, line.quantity, body.occurred_at, body.source, body.sequence)
+    return (body.expected_at, line.quantity, body.occurred_at, body.sequence)
 
 
 SUPPLY_SPEC = FactSpec(
