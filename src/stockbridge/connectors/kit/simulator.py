@@ -25,7 +25,7 @@ from starlette.routing import Route
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from stockbridge.contracts.partners.model import WebhookRequest
-from stockbridge.kernel.errors import Broken
+from stockbridge.kernel.errors import Broken, Misconfigured
 
 Handler = Callable[[Request], Awaitable[Response]]
 FaultKind = Literal[
@@ -248,7 +248,11 @@ class Simulator(ABC):
         """Listen on loopback; returns when calls are answered."""
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", port))
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError as error:
+            listener.close()
+            raise Misconfigured(f"port {port} cannot be listened on: {error.strerror}") from error
         self._url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         started = threading.Event()
         self._thread = threading.Thread(

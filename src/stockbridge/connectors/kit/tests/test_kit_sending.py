@@ -3,9 +3,12 @@
 import random
 from collections.abc import Sequence
 
+import pytest
+
 from stockbridge.connectors.kit.registry import Registry
 from stockbridge.connectors.kit.sending import Weather, send, travelled
 from stockbridge.contracts.partners.model import WebhookRequest
+from stockbridge.kernel.errors import Misconfigured
 
 GENERIC = Registry().module("generic", "simulator").Simulator
 
@@ -40,6 +43,11 @@ def test_a_simulator_listens_where_it_is_told_and_can_start_again():
     for _ in range(2):
         with second.start(port):
             assert second.url == f"http://127.0.0.1:{port}"
+
+
+def test_a_port_that_is_taken_is_told():
+    with GENERIC() as first, pytest.raises(Misconfigured, match="port"):
+        GENERIC().start(int(first.url.rpartition(":")[2]))
 
 
 async def test_what_nobody_takes_is_lost():
