@@ -1,0 +1,134 @@
+"""Reads segments into the fields that a sheet names."""
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final, NamedTuple
+
+from stockbridge.connectors.edi.documents.sheet import Field, Kind, Loop, Scope, Seg
+from stockbridge.connectors.edi.findings import Finding, finding
+from stockbridge.connectors.edi.segments import COMPONENT, Segment, at
+
+NUMBER_CHARS_MAX: Final = 24
+
+
+class Placed(NamedTuple):
+    """A segment and its position in its set."""
+
+    position: int
+    segment: Segment
+
+
+class Reading:
+    """Reads scopes, and keeps what was wrong and how many segments no sheet names."""
+
+    def __init__(self, decimal: str = ".") -> None:
+        self.decimal = decimal
+        self.findings: list[Finding] = []
+        self.unread = 0
+
+    def read(self, scope: Scope, placed: Sequence[Placed]) -> dict[str, Any]:
+        """The fields that the segments give."""
+        found: dict[str, Any] = {}
+        opened: list[tuple[Loop, list[Placed]]] = []
+        for one in placed:
+            tag = one.segment[0]
+            inside = opened[-1] if opened else None
+            if inside and tag != inside[0].first.tag and tag in inside[0].scope.tags:
+                inside[1].append(one)
+                continue
+            loop = next((n for n in scope.loops.get(tag, ()) if n.first.takes(one.segment)), None)
+            if loop is not None:
+                opened.append((loop, [one]))
+                continue
+            seg = next((n for n in scope.segs.get(tag, ()) if n.takes(one.segment)), None)
+            if seg is None:
+                self.unread += 1
+            else:
+                self._put(found, seg.into, self._fields(seg, one), is_many=seg.is_many)
+        for loop, inner in opened:
+            value = self.read(loop.scope, inner)
+            self._put(found, loop.into, value, is_many=loop.is_many)
+        return found
+
+    @staticmethod
+    def _put(found: dict[str, Any], into: str, value: dict[str, Any], *, is_many: bool) -> None:
+        if is_many:
+            found.setdefault(into, []).append(value)
+        elif into:
+            found.setdefault(into, {}).update(value)
+        else:
+            for name, one in value.items():
+                # Lists go on in further segments; else the first of several speaks.
+                if isinstance(one, list):
+                    found.setdefault(name, []).extend(one)
+                else:
+                    found.setdefault(name, one)
+
+    def _fields(self, seg: Seg, one: Placed) -> dict[str, Any]:
+        values = {}
+        for name, field in seg.fields.items():
+            value = self._value(field, one)
+            if value is not None and value not in ("", []):
+                values[name] = value
+        return values
+
+    def _value(self, field: Field, one: Placed) -> Any:
+        segment = one.segment
+        if field.kind == "tuples":
+            return list(self._tuples(field, one))
+        if field.kind == "rest":
+            return [value for value in segment[field.element :] if value]
+        if field.kind == "parts":
+            return [text for text in at(segment, field.element).split(COMPONENT) if text]
+        return self._scalar(field, one)
+
+    def _tuples(self, field: Field, one: Placed) -> Iterator[dict[str, Any]]:
+        for start in field.starts:
+            if start >= len(one.segment):
+                return
+            values = {}
+            for name, part in field.parts:
+                value = self._scalar(part._replace(element=start + part.element), one)
+                if value is not None and value != "":
+                    values[name] = value
+            if all(name in values for name, _ in field.parts[: field.needed]):
+                yield values
+
+    def _scalar(self, field: Field, one: Placed) -> Any:
+        text = at(one.segment, field.element, field.component)
+        if not text or field.kind == "text":
+            return text
+        try:
+            return _parsed(field.kind, text, self.decimal)
+        except (InvalidOperation, ValueError):
+            words = {"day": "date", "count": "whole number"}
+            self.findings.append(
+                finding(
+                    "VALUE",
+                    f"{text[:40]!r} is no {words.get(field.kind, 'number')}",
+                    segment=one.segment[0],
+                    position=one.position,
+                    element=field.element,
+                    component=field.component,
+                    value=text[:80],
+                )
+            )
+            return None
+
+
+def _parsed(kind: Kind, text: str, decimal: str) -> Any:
+    if not text.isascii() or len(text) > NUMBER_CHARS_MAX:
+        raise ValueError(text)
+    if kind == "clock":
+        return text[len("20260131") :]
+    if kind == "day":
+        full = text if len(text) >= len("20260131") else f"20{text}"
+        return date(int(full[:4]), int(full[4:6]), int(full[6:8]))
+    plain = text if decimal == "." else text.replace(decimal, ".")
+    if not plain.lstrip("+-").replace(".", "", 1).isdigit():
+        raise ValueError(text)
+    if kind == "count":
+        return int(plain)
+    value = Decimal(plain)
+    return value.scaleb(-2) if kind == "cents" else value

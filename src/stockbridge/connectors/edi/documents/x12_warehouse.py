@@ -1,0 +1,295 @@
+"""Sheets of the X12 sets about buildings and transport. Source: X12 004010; 753, 754 of 004030."""
+
+from typing import Final
+
+from stockbridge.connectors.edi.documents import model
+from stockbridge.connectors.edi.documents.sheet import (
+    Field,
+    Loop,
+    Seg,
+    count,
+    day,
+    number,
+    pairs,
+    sheet,
+    tuples,
+)
+from stockbridge.connectors.edi.documents.x12_common import (
+    CTT,
+    DTM,
+    G62,
+    G69,
+    LEVEL_PO4,
+    LIN_IDS,
+    MAN,
+    N9,
+    NTE,
+    PARTIES,
+    PARTIES_PER,
+    PARTIES_PLAIN,
+    PER,
+    PID,
+    QTY,
+    REF,
+    TD1,
+    TD5,
+)
+
+_LOT: Final = 13
+WAREHOUSE_ORDER: Final = sheet(
+    model.WarehouseOrder,
+    Seg("W05", purpose=1, number=2, order=3, link=4, master_link=5),
+    PARTIES_PER,
+    N9,
+    G62,
+    NTE,
+    Seg("W66", "carriage", terms=1, mode=2, routing=5, carrier=10),
+    item=Loop(
+        "groups",
+        Seg("LX", number=1),
+        MAN,
+        Loop(
+            "lines",
+            Seg(
+                "W01",
+                quantity=number(1),
+                unit=2,
+                case_code=3,
+                ids=pairs(4, 6, 15),
+                lot=_LOT,
+            ),
+            G69,
+            N9,
+            NTE,
+            G62,
+        ),
+    ),
+    trailer=(
+        Seg(
+            "W76",
+            total=number(1),
+            weight=number(2),
+            weight_unit=3,
+            volume=number(4),
+            volume_unit=5,
+        ),
+    ),
+)
+_W06: Final = Seg(
+    "W06",
+    reporting=1,
+    order=2,
+    date=day(3),
+    number=4,
+    purchase_order=6,
+    master_link=7,
+    link=8,
+)
+_W27: Final = Seg("W27", "carriage", mode=1, carrier=2, routing=3, terms=4, equipment=7, status=8)
+SHIPMENT: Final = sheet(
+    model.Shipment,
+    _W06,
+    PARTIES_PER,
+    N9,
+    G62,
+    NTE,
+    _W27,
+    item=Loop(
+        "groups",
+        Seg("LX", number=1),
+        MAN,
+        Loop(
+            "lines",
+            Seg(
+                "W12",
+                status=1,
+                ordered=number(2),
+                shipped=number(3),
+                difference=number(4),
+                unit=5,
+                case_code=6,
+                ids=pairs(7, 21),
+                lot=9,
+                original_case_code=16,
+                original_ids=pairs(17),
+                reason=19,
+                effect=20,
+            ),
+            G69,
+            N9,
+            G62,
+            QTY,
+        ),
+        N9,
+    ),
+    trailer=(
+        Seg(
+            "W03",
+            total=number(1),
+            weight=number(2),
+            weight_unit=3,
+            volume=number(4),
+            volume_unit=5,
+            cartons=number(6),
+            carton_unit=7,
+        ),
+    ),
+)
+TRANSFER: Final = sheet(
+    model.Transfer,
+    Seg("W06", reporting=1, number=2, date=day(3), shipment=4, purchase_order=6),
+    PARTIES_PER,
+    N9,
+    G62,
+    NTE,
+    _W27,
+    item=Loop(
+        "lines",
+        Seg("W04", quantity=number(1), unit=2, case_code=3, ids=pairs(4, 6, 14), hold=13),
+        G69,
+        N9,
+    ),
+    trailer=(Seg("W03", total=number(1), weight=number(2), weight_unit=3),),
+)
+RECEIPT: Final = sheet(
+    model.Receipt,
+    Seg("W17", reporting=1, date=day(2), number=3, order=4, shipment=5, time=7),
+    PARTIES_PER,
+    N9,
+    G62,
+    NTE,
+    item=Loop(
+        "lines",
+        Seg("W07", received=number(1), unit=2, case_code=3, ids=pairs(4, 6, 10), lot=8, effect=9),
+        G69,
+        N9,
+        Loop(
+            "conditions",
+            Seg("W13", quantity=number(1), unit=2, condition=3, lot=4, damage=5),
+            N9,
+        ),
+    ),
+    trailer=(Seg("W14", total=number(1), total_shipped=number(2), total_damaged=number(3)),),
+)
+RECEIVING: Final = sheet(
+    model.Receipt,
+    Seg("BRA", number=1, date=day(2), purpose=3, kind=4, time=5),
+    REF,
+    PER,
+    DTM,
+    Seg("PRF", order=1),
+    PARTIES,
+    item=Loop(
+        "lines",
+        Seg(
+            "RCD",
+            line=1,
+            received=number(2),
+            unit=(3, 1),
+            conditions=tuples(
+                range(6, 21, 3), 1, quantity=number(0), unit=Field(1, 1), condition=Field(2)
+            ),
+        ),
+        Seg("SN1", shipped=number(2), shipped_unit=3),
+        Seg("LIN", ids=LIN_IDS),
+        PID,
+        REF,
+        DTM,
+        Seg("PRF", order=1),
+        MAN,
+    ),
+    trailer=(CTT,),
+)
+ADJUSTMENT: Final = sheet(
+    model.Adjustment,
+    Seg("W15", date=day(1), number=2, depositor_number=3, purpose=4, kind=5),
+    PARTIES_PER,
+    N9,
+    G62,
+    NTE,
+    item=Loop(
+        "lines",
+        Seg(
+            "W19",
+            reason=1,
+            quantity=number(2),
+            unit=3,
+            case_code=4,
+            ids=pairs(5, 7, 17),
+            lot=9,
+            kind=16,
+        ),
+        G69,
+        N9,
+        G62,
+    ),
+)
+SHIP_NOTICE: Final = sheet(
+    model.ShipNotice,
+    Seg("BSN", purpose=1, number=2, date=day(3), time=4, structure=5),
+    DTM,
+    item=Loop(
+        "levels",
+        Seg("HL", id=1, parent=2, level=3, has_children=4),
+        Seg("LIN", line=1, ids=LIN_IDS),
+        Seg(
+            "SN1",
+            shipped_line=1,
+            shipped=number(2),
+            unit=3,
+            ordered=number(5),
+            ordered_unit=6,
+            status=8,
+        ),
+        Seg("PRF", order=1, order_release=2, order_date=day(4)),
+        LEVEL_PO4,
+        PID,
+        TD1,
+        TD5,
+        REF,
+        MAN,
+        DTM,
+        PARTIES_PLAIN,
+    ),
+    trailer=(Seg("CTT", line_count=count(1, "levels"), hash_total=number(2)),),
+)
+_ROUTED_ORDER: Final = Seg(
+    "OID",
+    "orders",
+    many=True,
+    reference=1,
+    order=2,
+    unit=4,
+    quantity=number(5),
+    weight_unit=6,
+    weight=number(7),
+    volume_unit=8,
+    volume=number(9),
+)
+_BGN: Final = Seg("BGN", purpose=1, number=2, date=day(3), time=4)
+_L11: Final = Seg("L11", "references", many=True, value=1, qualifier=2, text=3)
+ROUTING_REQUEST: Final = sheet(
+    model.Routing,
+    _BGN,
+    DTM,
+    PER,
+    PARTIES_PLAIN,
+    item=Loop("loads", Seg("LX", number=1), PARTIES_PLAIN, _L11, G62, _ROUTED_ORDER),
+)
+ROUTING_ANSWER: Final = sheet(
+    model.Routing,
+    _BGN,
+    DTM,
+    PER,
+    PARTIES_PLAIN,
+    item=Loop(
+        "loads",
+        Seg("LX", number=1),
+        _L11,
+        Seg("BLR", carrier=1, carrier_date=day(2)),
+        Seg("SMD", service=1, payment=2),
+        G62,
+        PARTIES_PLAIN,
+        _ROUTED_ORDER,
+    ),
+)
