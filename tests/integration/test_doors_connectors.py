@@ -79,7 +79,12 @@ async def poll(api: Any) -> dict[str, Any]:
 
 
 async def missed(api: Any) -> list[str]:
-    items = (await api.get(f"{FEED}/missed?limit=1000")).json()["items"]
+    items: list[dict[str, Any]] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = (await api.get(f"{FEED}/missed?limit=7{cursor and f'&cursor={cursor}'}")).json()
+        items += page["items"]
+        cursor = page["next_cursor"]
     assert all(datetime.fromisoformat(each["poll"]) for each in items)
     return sorted(each["source_message_id"] for each in items)
 

@@ -30,6 +30,7 @@ class Desk:
 
 def run(work: Callable[[Desk], Awaitable[Any]], dsn: str | None, data_dir: Path | None) -> Any:
     """Do `work(desk)`; a refusal ends the command with its text."""
+    from stockbridge.app import configure_logging
     from stockbridge.connectors.kit.registry import Registry
     from stockbridge.governance.secrets import SecretBox
     from stockbridge.ingress.connections import OpenConnectors
@@ -37,6 +38,7 @@ def run(work: Callable[[Desk], Awaitable[Any]], dsn: str | None, data_dir: Path 
     from stockbridge.store.database import open_pool
 
     settings = settings_of(dsn=dsn, data_dir=data_dir)
+    configure_logging(settings)
 
     async def connected(used: str) -> Any:
         async with await open_pool(used, 2) as pool:

@@ -126,7 +126,7 @@ SELECT identity::text FROM message_identity WHERE identity = ANY (%(identities)s
 
 -- name: missed_page
 -- What polling a feed brought and nothing else had, newest first.
-SELECT message_id,
+SELECT message_id::text,
        json_build_object(
            'message', message_id, 'source_message_id', source_message_id,
            'contract', contract, 'received_at', received_at, 'status', status,
@@ -135,7 +135,7 @@ FROM message
 WHERE system = %(system)s::text AND door = 'poll'
   AND starts_with(causation_id, 'poll:' || %(feed)s::text || '@')
   AND (%(after)s::bigint IS NULL OR message_id < %(after)s::bigint)
-ORDER BY message_id DESC
+ORDER BY message.message_id DESC
 LIMIT %(limit)s::bigint;
 
 -- name: note_heard

@@ -86,7 +86,8 @@ async def run_test(
     if isinstance(found, Refusal):
         return found
     facts, fingerprint = found
-    told = [*checks(facts), *await _connectors_own(partners, system)]
+    own = checks(facts)
+    told = [*own, *await _connectors_own(partners, system, all(c.is_good for c in own))]
     is_good = all(check.is_good for check in told)
     values = {
         "system": system, "is_good": is_good, "fingerprint": fingerprint, "actor": actor,
@@ -99,13 +100,14 @@ async def run_test(
     return SystemTest(system, is_good, row[0], told)
 
 
-async def _connectors_own(partners: OpenConnectors, system: str) -> Sequence[Check]:
+async def _connectors_own(partners: OpenConnectors, system: str, is_ready: bool) -> Sequence[Check]:
     try:
         opened = await partners.opened(system)
         async with asyncio.timeout(TEST_SECONDS_MAX):
             return await opened.connector.test()
     except Misconfigured as error:
-        return [Check("connection", False, str(error), "correct what is named, then test again")]
+        detail = str(error) if is_ready else "not tried: it cannot be opened"
+        return [Check("connection", False, detail, "correct what is named, then test again")]
     except (Retry, TimeoutError) as error:
         detail = str(error) or f"no answer in {TEST_SECONDS_MAX:.0f} s"
         return [Check("connection", False, detail, "see that the partner can be reached")]
