@@ -4,6 +4,9 @@ from typing import Any
 
 import pytest
 
+from stockbridge.contracts import commands as c
+from stockbridge.contracts import orders as o
+from stockbridge.contracts.base import Document
 from stockbridge.domain.masters.model import OrderFlow
 from stockbridge.domain.orders.progress import views_of
 from stockbridge.domain.orders.rules import Stock, release_bar, state_of, steps
@@ -16,6 +19,7 @@ from stockbridge.domain.world.order import (
     Ordered,
     OrderLine,
 )
+from tests.properties.memory import Memory
 
 ERP = OrderFlow(erp="tryton")
 COMPLETE = OrderFlow(release="complete")
@@ -149,3 +153,21 @@ def test_reports_spread_over_lines_of_one_item(lines, off, reports, shipped, cal
     views = views_of(content(lines=made, cancels=cancels), [report(*each) for each in reports])
     assert tuple(view.shipped for view in views) == shipped
     assert tuple(view.off for view in views) == called_off
+
+
+def test_a_report_of_many_lines_is_followed_once():
+    """What it costs grows with the order, not with the order times the lines reported of it."""
+    memory, lines = Memory(), 400
+    names = [str(n) for n in range(lines)]
+    receipt = [c.ReceiptLine(sku="A", quantity=lines)]
+    memory.submit(c.ReportReceipt(document=Document("po", "P1"), location="W1", lines=receipt))
+    ordered = [o.PlacedLine(sku="A", quantity=1, line=name) for name in names]
+    memory.submit(o.PlaceOrder(channel="web", number="O1", mode="sold", lines=ordered))
+    left = [c.QuantityLine(sku="A", quantity=1, line=name) for name in names]
+    shipment = c.ReportShipment(
+        shipment="S1", location="W1", lines=left, document=Document("order", "O1")
+    )
+    before = len(memory.world.order_events)
+    memory.submit(shipment)
+    (event,) = memory.world.order_events[before:]
+    assert (event.what, event.state) == ("shipped", "completed")

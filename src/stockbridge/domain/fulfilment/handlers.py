@@ -175,13 +175,11 @@ def _settle_stage(
     if number not in world.reservations:
         world.wanted.add(number)
         return None
-    told = None
-    if units or not is_known:
-        world.bind(number, item_id, location_id, units)
-        kept = settle_promises(world, number, item_id, posting.command.correlation_id)
-        told = {"promised": kept}
-    note_progress(world, number, posting.body.stage, posting.command)
-    return told
+    posting.promises.add(number)
+    if is_known and not units:
+        return None
+    world.bind(number, item_id, location_id, units)
+    return {"promised": settle_promises(world, number, item_id, posting.command.correlation_id)}
 
 
 def _name_promise(posting: Posting, fact: FactLine, reports: Reports) -> dict[str, Any] | None:
@@ -192,6 +190,12 @@ def _name_promise(posting: Posting, fact: FactLine, reports: Reports) -> dict[st
     if is_named or _reservation_for(posting) is None:
         return None
     return _settle_stage(posting, fact, reports, reports)
+
+
+def _tell_orders(posting: Posting) -> None:
+    """The orders whose promises the report was about follow it, once for the whole report."""
+    for number in sorted(posting.promises):
+        note_progress(posting.world, number, posting.body.stage, posting.command)
 
 
 SHIPMENT_SPEC = FactSpec(
@@ -207,6 +211,7 @@ SHIPMENT_SPEC = FactSpec(
     book=_book_stage,
     settle=_settle_stage,
     again=_name_promise,
+    finish=_tell_orders,
     check=_check_order,
     explode_kits=True,
     more_names=_shipment_names,

@@ -67,7 +67,8 @@ class FactSpec(NamedTuple):
     names the line that several kinds share, `of_lots` says how many of its stages can be of a lot
     (None: all), `stated` is what a statement is told apart by, and statements are not reversible.
     `settle` does what follows once the line is booked, `again` what follows from a report that
-    changed nothing, `leaves_in` names the account that a line's units end in.
+    changed nothing, `finish` what follows from the whole document, `leaves_in` names the account
+    that a line's units end in.
     """
 
     document_type: Callable[[Any], str]
@@ -84,6 +85,7 @@ class FactSpec(NamedTuple):
     stated: Callable[[Posting], Stated] | None = None
     settle: Callable[[Posting, FactLine, Reports, Reports], Extra] | None = None
     again: Callable[[Posting, FactLine, Reports], Extra] | None = None
+    finish: Callable[[Posting], None] = lambda _posting: None
     check: Callable[[World, Any], Refusal | None] = lambda _world, _body: None
     explode_kits: bool = False
     more_names: Callable[[Any, Needs], None] = lambda _body, _needs: None
@@ -128,6 +130,7 @@ def decide_fact(spec: FactSpec, command: Command, world: World) -> Decision:
         return refusal
     start = len(world.movements)
     answers = [_book_line(spec, posting, fact) for fact in lines]
+    spec.finish(posting)
     for place in {(m.item_id, m.location_id) for m in world.movements[start:]}:
         check_balance(world, *place, command.correlation_id)
     world.feeds[posting.places[0].location_id] = world.now

@@ -1,6 +1,6 @@
 """One document being booked: where, when, under which numbers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +16,7 @@ from stockbridge.domain.world.world import World
 class Posting:
     """A fact's document on its way into the ledger; `places` are its locations, first reporting.
 
-    `lot` and `serials` are of what is being moved.
+    `lot` and `serials` are of what is being moved; `promises` are the reservations it told about.
     """
 
     world: World
@@ -27,6 +27,7 @@ class Posting:
     occurred_at: datetime
     lot: str | None = None
     serials: tuple[str, ...] = ()
+    promises: set[int] = field(default_factory=set)
 
     @property
     def body(self) -> Any:

@@ -67,6 +67,7 @@ def decide_reversal(spec_of: SpecOf, command: Command, world: World) -> Decision
     start = len(world.movements)
     answers = [_take_back(spec, posting, fact) for fact in lines]
     _name_reversed(world, start, reversal.reason)
+    spec.finish(posting)
     for place in {(m.item_id, m.location_id) for m in world.movements[start:]}:
         check_balance(world, *place, command.correlation_id)
     world.feeds[posting.places[0].location_id] = world.now
