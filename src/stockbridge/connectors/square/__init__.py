@@ -1,0 +1,1 @@
+"""Square point of sale, by its Inventory, Orders and Catalog APIs."""
