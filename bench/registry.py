@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from bench.cases import engine, events, floors, growth, http, imports, inbox, snapshots
+from bench.cases import engine, events, floors, growth, http, imports, inbox, outbox, snapshots
 from bench.model import Case
 
 CASES: tuple[Case, ...] = (
@@ -14,6 +14,7 @@ CASES: tuple[Case, ...] = (
     *imports.CASES,
     *inbox.CASES,
     *events.CASES,
+    *outbox.CASES,
     *snapshots.CASES,
     *growth.CASES,
 )

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 import pytest
 
@@ -12,7 +13,10 @@ from stockbridge.contracts.partners.manifest import (
     LimitRule,
     TokenBucket,
 )
+from stockbridge.domain.masters.cache import Masters
 from stockbridge.domain.world.model import Owed
+from stockbridge.domain.world.world import World
+from stockbridge.engine.save import record_writes, save
 from stockbridge.outbox.deliveries import columns
 from stockbridge.outbox.dispatcher import Dispatcher
 from stockbridge.store.database import connect
@@ -55,6 +59,7 @@ async def dispatching(dsn, connector, **options):
     finally:
         await dispatcher.stop()
         await book.close()
+        await connector.close()
 
 
 async def owe(conn, *objects, operation="sync", first=0):
@@ -117,6 +122,37 @@ async def test_owed_twice_is_one_delivery(conn, dsn):
     await owe(conn, "order/1")
     await owe(conn, "order/1")
     assert len(await rows(conn)) == 1
+
+
+async def test_a_decision_owes_in_its_own_transaction_and_its_notice_wakes(dsn, conn, shop):
+    async with dispatching(dsn, Loopback(shop.url, manifest_of()), tick_seconds=3_600.0):
+        for number in (1, 2):
+            world = World(number, datetime.now(UTC), Masters())
+            world.owe(Owed("SHOP", "sync", "order/1", f"k{number}", {}, "c-1", "test"))
+            await run(conn, [(b"BEGIN", {})])
+            if number == 1:
+                await run(conn, list(record_writes(world, [])))
+                await run(conn, [(b"ROLLBACK", {})])
+            else:
+                await save(conn, world, [])
+        await until(conn, "confirmed")
+    assert len(shop.effects()) == 1
+    assert await rows(conn, "object_key, correlation_id, cause") == [("order/1", "c-1", "test")]
+
+
+async def test_lost_connections_lose_and_double_nothing(dsn, conn, shop):
+    await shop.script(*["slow0.02"] * 60)
+    async with dispatching(dsn, Loopback(shop.url, manifest_of()), lease_seconds=3.0):
+        await owe(conn, *[f"order/{n}" for n in range(60)])
+        for count in (10, 30):
+            await happens(lambda count=count: done(shop, count))
+            await conn.execute(
+                b"SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                b"WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        await until(conn, "confirmed")
+    assert len(shop.effects()) == 60
+    assert set(shop.times().values()) == {1}
 
 
 async def test_deliveries_of_one_object_go_in_their_order(dsn, conn, shop):

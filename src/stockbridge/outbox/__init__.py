@@ -1,1 +1,1 @@
-"""What leaves: change notices to views (deliveries come with the connectors)."""
+"""What leaves: change notices to the views, deliveries to partners."""

@@ -1,6 +1,7 @@
 """One system's deliveries in this process: taken up, called a few at a time, then settled."""
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -87,6 +88,9 @@ class Lane:
     async def stop(self, grace_seconds: float) -> None:
         """Put back what was not called, wait a while for what is, then call it unknown."""
         self._stopping = True
+        self.wake()
+        # What is being taken up is finished: cut short, it would look as if it may be done.
+        await asyncio.wait({self._task}, timeout=grace_seconds)
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         queued = list(self._queue)
@@ -112,7 +116,7 @@ class Lane:
             log.warning("outbox: deliveries wait for their lease", cause=str(error))
 
     async def _work(self) -> None:
-        while True:
+        while not self._stopping:
             self._wake.clear()
             try:
                 wait = await self._step()
@@ -125,11 +129,9 @@ class Lane:
             except Exception:
                 log.exception("outbox: deliveries cannot be taken up", system=self.system)
                 wait = TROUBLE_SECONDS
-            try:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(wait, WAIT_SECONDS_MIN)):
                     await self._wake.wait()
-            except TimeoutError:
-                pass
 
     async def _step(self) -> float:
         """Take up what is due, if there is room; in how many seconds to look again."""
