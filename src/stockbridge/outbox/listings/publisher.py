@@ -38,7 +38,7 @@ _MARGIN_SECONDS: Final = 10.0
 _IDLE_SECONDS_MAX: Final = 2.0
 _THROTTLED_SECONDS_MAX: Final = 1.0
 _AWAY_SECONDS: Final = 1.0
-_CLOSED_SECONDS: Final = 5.0
+_CLOSED_SECONDS: Final = 2.0
 _AWAY = (psycopg.Error, PoolTimeout, OSError)
 
 
@@ -135,14 +135,19 @@ class Lane:
 
     async def run_forever(self) -> None:
         """Work while there is work; wait for it or for its time where there is none."""
+        cause = ""
         try:
             while True:
                 try:
-                    idle = await self._next()
+                    await self._rest(await self._next())
+                    cause = ""
                 except (*_AWAY, Retry, Misconfigured) as error:
-                    LOG.warning("listings: cannot go on now", system=self._system, cause=str(error))
-                    idle = _CLOSED_SECONDS if isinstance(error, Misconfigured) else _AWAY_SECONDS
-                await self._rest(idle)
+                    if str(error) != cause:
+                        cause = str(error)
+                        LOG.warning("listings: cannot go on", system=self._system, cause=cause)
+                    # No wake-up ends this wait: work is not what it waits for.
+                    closed = isinstance(error, Misconfigured)
+                    await asyncio.sleep(_CLOSED_SECONDS if closed else _AWAY_SECONDS)
         finally:
             for task in self._busy:
                 task.cancel()
