@@ -141,7 +141,7 @@ class Stage:
         told = outcome.document
         status, *rest = line.expected
         assert str(outcome.status) == status, f"{line.text}: {told}"
-        if line.verb == "reserve" and outcome.status == 201:
+        if line.verb in {"reserve", "place"} and outcome.status == 201:
             self.ids[line.words[0]] = told["id"]
         wanted = [word for word in rest if word not in {"same", "replayed"}]
         assert outcome.replayed == ("replayed" in rest), line.text
@@ -414,4 +414,5 @@ ACTIONS: dict[str, Callable[[Stage, Line], Any]] = {
     "resume": lambda _, line: o.ResumeOrder(**_order(line)),
     "give": lambda _, line: o.ReleaseOrder(**_order(line)),
     "hear": _hear,
+    "fill": lambda stage, line: o.FillOrders([stage.ids[name] for name in line.words]),
 }

@@ -197,6 +197,24 @@ STORIES = {
         cancel   O1 web                         | 200 cancelled off:4
         stop     O1 web                         | 409 order_ended
     """,
+    "what comes in fills who waits": """
+        place    O1 web A:2 B:1 mode=backorder  | 201 backordered back:2 back:1
+        place    O2 web A:2 mode=backorder      | 201 backordered back:2
+        place    O3 web KIT:2 mode=backorder    | 201 backordered back:2
+        fill     O1 O2 O3                       | 200 orders=0 units=0
+        receive  PO1 W2 A:3                     | 201 booked
+        fill     O1 O2 O3                       | 200 orders=2 units=3
+        A@W1                                    | backordered=3
+        A@W2                                    | available=3 reserved=3
+        fill     O1 O2 O3                       | 200 orders=0 units=0 same
+        receive  PO2 W1 A:4 B:2                 | 201 booked booked
+        fill     O3                             | 200 orders=1 units=3
+        place    O3 web KIT:2 v=2               | 200 released W1:1+back:1
+        cancel   O1 web                         | 200 cancelled off:2 off:1
+        fill     O2 O3                          | 200 orders=1 units=1
+        A@W1                                    | available=4 reserved=2 backordered=1
+        B@W1                                    | available=2 reserved=2 backordered=2
+    """,
     "names nobody knows": """
         place    O1 web Z:1                     | 422 unknown_sku
         place    O1 nowhere A:1                 | 422 unknown_channel

@@ -1,5 +1,6 @@
 """Promises on the working set: take, give back, use up. Every change is a ledger movement."""
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 
 from stockbridge.domain.masters.model import Channel, Policy
@@ -157,12 +158,13 @@ def _promise_more(world: World, hold: Hold, units: int, fenced: int) -> None:
     reservation = world.reservations.get(hold.reservation_id)
     if reservation is None or reservation.promised is None:
         return
-    mine = hold.key[1:]
-    known = [each for each in reservation.promised if each[:4] == mine]
-    others = [each for each in reservation.promised if each[:4] != mine]
-    was, was_fenced = (known[0].quantity, known[0].fenced) if known else (0, 0)
-    changed = Promised(*mine, was + units, was_fenced + fenced)
-    reservation.promised = sorted([*others, changed])
+    promised, mine = reservation.promised, hold.key[1:]
+    at = bisect_left(promised, mine)
+    if at < len(promised) and promised[at][:4] == mine:
+        was = promised[at]
+        promised[at] = Promised(*mine, was.quantity + units, was.fenced + fenced)
+    else:
+        promised.insert(at, Promised(*mine, units, fenced))
     world.put_reservation(reservation)
 
 
