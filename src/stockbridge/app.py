@@ -158,7 +158,7 @@ async def build(settings: Settings, role: Role = "all", dsn: str | None = None) 
     engine = Engine(dsn, on_batch=_batch_metrics(registry))
     view = StockView(dsn, pool)
     keyring = Keyring(dsn)
-    connectors = Registry()
+    connectors = Registry.of(settings.connectors_dir)
     contracts = LiveCatalog(dsn, connectors)
     applier = Applier(dsn, engine, contracts.decode)
     # A node that only serves leaves what it takes to the others at once.
