@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from stockbridge.cli.root import cli
 from stockbridge.connectors.edi.tests.bodies import edifact_text, x12_text
 from stockbridge.connectors.edi.tests.files import interchange
+from stockbridge.connectors.edi.tests.partners import PROFILE
 from stockbridge.kernel.errors import Misconfigured
 
 GOOD = interchange(x12_text("846"), x12_text("846"))
@@ -68,3 +69,40 @@ def test_convert_rewrites_in_its_own_syntax(run):
     message = edifact_text("ORDERS")
     assert run("convert", "--to", "edifact", file=message).stdout == f"UNA:+.? '{message}"
     assert isinstance(run("convert", "--to", "x12", file=message).exception, Misconfigured)
+
+
+@pytest.fixture
+def agreed(tmp_path):
+    path = tmp_path / "acme.toml"
+    path.write_text(PROFILE, "utf-8")
+    return str(path)
+
+
+def test_meaning_says_what_would_be_compared(run, agreed):
+    lines = run("meaning", "--profile", agreed, file=GOOD).stdout.splitlines()
+    told = [json.loads(line) for line in lines]
+    assert [(one["set"], one["means"], len(one["rows"])) for one in told] == [
+        ("846", "Snapshot", 4),
+        ("846", "Snapshot", 4),
+    ]
+
+
+def test_reply_acknowledges(run, agreed):
+    shown = run("reply", "--profile", agreed, "--control", "17", file=GOOD).stdout
+    assert "*000000017*" in shown
+    assert "AK9*A*2*2*2~" in shown
+
+
+def test_write_says_documents(run, agreed):
+    lines = run("convert", "--to", "ndjson", file=GOOD).stdout
+    text = run("write", "--profile", agreed, documents=lines).stdout
+    assert text.count("ST*846") == 2
+    assert "CTT*2~" in text
+
+
+def test_a_profile_that_makes_no_sense_is_one_message(run, tmp_path):
+    path = tmp_path / "bad.toml"
+    path.write_text("name = 1", "utf-8")
+    result = run("meaning", "--profile", str(path), file=GOOD)
+    assert isinstance(result.exception, Misconfigured)
+    assert "bad.toml" in str(result.exception)
