@@ -1,9 +1,9 @@
 """Stands around every connector, so that whatever goes wrong inside ends as an outcome."""
 
 import traceback
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 import structlog
@@ -12,6 +12,7 @@ from stockbridge.connectors.kit.http import Http
 from stockbridge.connectors.kit.outcomes import Failed
 from stockbridge.contracts.partners.manifest import Manifest
 from stockbridge.contracts.partners.model import (
+    Bulky,
     CatalogEntry,
     Check,
     Connector,
@@ -59,10 +60,24 @@ class Guarded:
     async def publish(self, updates: Sequence[StockUpdate]) -> Sequence[Outcome]:
         """One outcome a row, in order."""
         most = self.manifest.stock.rows_max if self.manifest.stock else 0
+        return await self._publish(self._inner.publish, updates, most)
+
+    async def publish_bulk(self, updates: Sequence[StockUpdate]) -> Sequence[Outcome]:
+        """One outcome a row, in order."""
+        bulk = self.manifest.stock.bulk if self.manifest.stock else None
+        inner = cast("Bulky", self._inner).publish_bulk
+        return await self._publish(inner, updates, bulk.rows_max if bulk else 0)
+
+    async def _publish(
+        self,
+        publish: Callable[[Sequence[StockUpdate]], Awaitable[Sequence[Outcome]]],
+        updates: Sequence[StockUpdate],
+        most: int,
+    ) -> Sequence[Outcome]:
         if len(updates) > most:
             raise Broken(f"{self.manifest.name} takes {most} rows at once, not {len(updates)}")
         try:
-            found = list(await self._inner.publish(updates))
+            found = list(await publish(updates))
         except Exception as error:  # noqa: BLE001 - what was sent may have arrived
             return [self._outcome("publish", error)] * len(updates)
         if len(found) != len(updates):

@@ -13,7 +13,7 @@ from stockbridge.contracts.partners.operations import OPERATIONS
 from stockbridge.kernel.errors import Misconfigured
 
 FILE: Final = "manifest.toml"
-_READS: Final = ("publish", "observe", "catalog", "test")
+_READS: Final = ("publish", "publish_bulk", "observe", "catalog", "test")
 
 
 def read(folder: Traversable) -> Manifest:

@@ -82,6 +82,17 @@ class LimitRule(Shape, frozen=True, kw_only=True):
     note: Text = ""
 
 
+class Bulk(Shape, frozen=True, kw_only=True):
+    """A slower way for many rows at once, such as a feed: its answer says accepted.
+
+    Taken when `rows_min` rows wait that do not go to zero; limited as operation `publish_bulk`.
+    """
+
+    rows_min: Whole = 50
+    rows_max: Whole = 10_000
+    verify_after_seconds: Whole = 900
+
+
 class Stock(Shape, frozen=True, kw_only=True):
     """How the partner takes figures.
 
@@ -103,6 +114,7 @@ class Stock(Shape, frozen=True, kw_only=True):
     verify_after_seconds: Whole = 60
     reads_first: bool = True
     idempotent: bool = False
+    bulk: Bulk | None = None
 
 
 class Operation(Shape, frozen=True, kw_only=True):

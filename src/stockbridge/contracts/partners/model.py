@@ -6,7 +6,6 @@ Outbox and ingress know connectors only by these shapes, and connectors know the
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, NamedTuple, Protocol
-from uuid import UUID, uuid5
 
 import msgspec
 
@@ -14,7 +13,6 @@ from stockbridge.contracts.base import Shape
 from stockbridge.contracts.events import Undecodable
 from stockbridge.contracts.partners.manifest import Manifest
 
-_CALLS = UUID("5a0d0f5e-6f5c-5b0e-9a70-2f1f6f2f3c11")
 OutcomeKind = Literal["confirmed", "accepted", "rejected", "later", "unknown"]
 
 
@@ -52,12 +50,6 @@ class StockUpdate(msgspec.Struct, frozen=True):
     version: int
     previous: int | None = None
     attributes: Mapping[str, str] = {}
-
-
-def key_of(updates: Sequence[StockUpdate]) -> str:
-    """The idempotency key of a call with these rows: a UUID, the same for the same call only."""
-    rows = ";".join(f"{u.listing_id}:{u.version}:{u.quantity}:{u.previous}" for u in updates)
-    return str(uuid5(_CALLS, rows))
 
 
 class Observed(msgspec.Struct, frozen=True):
@@ -192,6 +184,13 @@ class Connector(Protocol):
 
     def catalog(self) -> AsyncIterator[CatalogEntry]:
         """Everything the partner lists, in any order."""
+
+
+class Bulky(Protocol):
+    """What a connector has beside, whose manifest claims `stock.bulk`."""
+
+    async def publish_bulk(self, updates: Sequence[StockUpdate]) -> Sequence[Outcome]:
+        """Set the figures of many rows by the slower way; one outcome a row, in order."""
 
 
 class Decoder(Protocol):
