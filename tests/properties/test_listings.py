@@ -1,6 +1,7 @@
 """Laws of listings: what a shop sold is never put back, and in the end it shows what it shall."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,7 +21,7 @@ ABSOLUTE = Stock(mode="absolute")
 
 
 def row(**more):
-    values = dict.fromkeys(Row._fields)
+    values: dict[str, Any] = dict.fromkeys(Row._fields)
     values |= {
         "listing_id": 1, "sku": "A", "before": "dirty", "desired": 0, "sent_version": 1,
         "unheard": 0, "attempts": 0, "misses": 0, "is_ending": False,

@@ -10,6 +10,7 @@ from stockbridge.cli import (
     deliveries,
     edi,
     explain,
+    listings,
     messages,
     snapshots,
     stack,
@@ -32,6 +33,7 @@ cli.add_typer(contracts.contracts, name="contracts")
 cli.add_typer(connectors.connectors, name="connectors")
 cli.add_typer(edi.edi, name="edi")
 cli.add_typer(data.ledger, name="ledger")
+cli.add_typer(listings.listings, name="listings")
 cli.add_typer(deliveries.deliveries, name="deliveries")
 cli.add_typer(messages.messages, name="messages")
 cli.add_typer(snapshots.snapshots, name="snapshots")
