@@ -139,6 +139,10 @@ def supply_key(posting: Posting, fact: FactLine, account: int) -> SupplyKey:
 
 def book_supplied(posting: Posting, fact: FactLine, change: Level) -> None:
     """Book a change of a supply line: received, announced, on its way, cancelled."""
+    if not any(change[RECEIVED:]):
+        for account, units in zip(STAGES[:RECEIVED], change[:RECEIVED], strict=True):
+            posting.move(RECEIVE, fact.line, (SUPPLIER, account), units)
+        return
     net = {SUPPLIER: -sum(change), **dict(zip(reversed(STAGES), reversed(change), strict=True))}
     for giver, taker, units in steps(net):
         posting.move(_supply_kind(giver, taker), fact.line, (giver, taker), units)

@@ -80,6 +80,13 @@ def plain(reports: Reports, until: int | None) -> Level:
 
 def changes(levels: Levels, before: Reports, after: Reports) -> Iterator[tuple[int, Level]]:
     """(moment, change of the level) wherever more or less had moved by then than was thought."""
+    if not before and len(after) == 1:
+        # What most lines are: reported once.
+        (report,) = after.values()
+        level = levels(after, report.at)
+        if any(level):
+            yield report.at, level
+        return
     done: Level | None = None
     first = min((at for key in after for at in _touched(before, after, key)), default=0)
     moments = {report.at for report in (*before.values(), *after.values())}

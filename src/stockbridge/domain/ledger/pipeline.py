@@ -32,9 +32,12 @@ def supplied(reports: Reports, until: int | None = None) -> Level:
         return (0,) * len(STAGES)
     available = units_of(reports, AVAILABLE, until)
     quarantined = units_of(reports, QUARANTINED, until)
-    said = statements(reports, until)
-    if not said:
+    for report in reports.values():
+        if report.stated is not None:
+            break
+    else:
         return available, quarantined, 0, 0
+    said = statements(reports, until)
     return available, quarantined, *_still_open(said, reports, until, available + quarantined)
 
 
