@@ -39,13 +39,21 @@ class Told(NamedTuple):
     is_total: bool = False
 
 
+SEQUENCES = st.none() | st.integers(1, 5)
+PLAIN = {
+    "way": st.just("available"),
+    "package": st.none(),
+    "lot": st.none(),
+    "is_total": st.just(False),
+}
 STATEMENTS = st.builds(
     Told,
     kind=st.sampled_from(("on_order", "in_transit")),
     minute=st.integers(0, 9),
     quantity=st.integers(0, 9),
     source=SOURCES,
-    sequence=st.none() | st.integers(1, 5),
+    sequence=SEQUENCES,
+    **PLAIN,
 )
 RECEIPTS = st.builds(
     Told,
@@ -53,16 +61,21 @@ RECEIPTS = st.builds(
     minute=st.integers(0, 9),
     quantity=st.integers(1, 6),
     source=SOURCES,
-    sequence=st.none() | st.integers(1, 5),
+    sequence=SEQUENCES,
     way=st.sampled_from(("available", "available", "quarantined")),
     package=st.sampled_from((None, "p", "q")),
     lot=st.sampled_from((None, None, "L1")),
     is_total=st.sampled_from((False, False, False, True)),
 )
 COUNTS = st.builds(
-    Told, kind=st.just("count"), minute=st.integers(0, 9), quantity=st.integers(0, 9),
+    Told,
+    kind=st.just("count"),
+    minute=st.integers(0, 9),
+    quantity=st.integers(0, 9),
     source=st.just("wms"),
-)  # fmt: skip
+    sequence=st.none(),
+    **PLAIN,
+)
 REPORTS = st.one_of(STATEMENTS, STATEMENTS, RECEIPTS, RECEIPTS, RECEIPTS, COUNTS)
 
 
@@ -128,10 +141,18 @@ SAID = st.builds(
     track=st.sampled_from((IN_TRANSIT, ON_ORDER)),
     at=st.integers(0, 20),
     units=st.integers(0, 9),
+    is_total=st.just(False),
+    lot=st.none(),
     stated=st.builds(Stated, SOURCES, st.none() | st.integers(1, 4), st.none() | st.integers(0, 3)),
 )
 ARRIVED = st.builds(
-    Report, track=st.sampled_from(STAGES[:2]), at=st.integers(0, 20), units=st.integers(0, 5)
+    Report,
+    track=st.sampled_from(STAGES[:2]),
+    at=st.integers(0, 20),
+    units=st.integers(0, 5),
+    is_total=st.booleans(),
+    lot=st.sampled_from((None, "L1", "L2")),
+    stated=st.none(),
 )
 
 
