@@ -211,6 +211,22 @@ async def test_a_poll_that_fails_moves_nothing_and_says_why(api, portal):
     assert (told["failures"], told["items_missed"]) == (0, 1)
 
 
+async def test_an_owner_is_told_of_a_feed_that_keeps_failing(api, portal):
+    async def cases() -> list[tuple[str, str, bool]]:
+        found = (await api.get("/v1/exceptions?kind=feed_failing")).json()["items"]
+        return [(c["subject"], c["owner_team"], c["resolved_at"] is None) for c in found]
+
+    portal.fault("fail_before", "orders", times=1_000)
+    await scalar(api.app.dsn, "UPDATE poll_feed SET failures = 3 RETURNING feed")
+    assert (await poll(api))["failures"] == 4
+    assert await cases() == []
+    assert (await poll(api))["failures"] == 5
+    assert await cases() == [("shop/orders", "operations", True)]
+    portal.heal()
+    assert (await poll(api))["failures"] == 0
+    assert await cases() == [("shop/orders", "operations", False)]
+
+
 async def test_a_suspended_system_is_not_polled(api, portal):
     await put_system(api, portal, lifecycle="draft")
     await api.put(FEED, {"paused": False})

@@ -18,10 +18,12 @@ import structlog
 from psycopg_pool import PoolTimeout
 
 from stockbridge.contracts.catalog import unmatched
+from stockbridge.domain.world.model import ExceptionCase
 from stockbridge.engine.inbox.accept import Inbox
 from stockbridge.engine.inbox.model import Envelope
 from stockbridge.engine.inbox.rules import identity, refusal_of
 from stockbridge.governance import secrets
+from stockbridge.governance.keys import Connection
 from stockbridge.governance.live_catalog import LiveCatalog
 from stockbridge.governance.secrets import SecretBox
 from stockbridge.ingress.connections import OpenConnectors
@@ -37,12 +39,16 @@ from stockbridge.ingress.polling_connector import (
 from stockbridge.ingress.polling_limits import one_call
 from stockbridge.ingress.polling_source import Item, Source, Unreadable, first_url, read_page
 from stockbridge.kernel.errors import Misconfigured, Retry
+from stockbridge.outbox.cases import close_cases, open_cases, owners
 from stockbridge.store.database import Pool
 from stockbridge.store.sql import load
 
 SQL = load(__package__)
 LOG = structlog.get_logger(__name__)
 DOOR: Final = "poll"
+FAILING: Final = "feed_failing"
+TOLD_FROM: Final = 5
+"""Failures in a row from which an owner is told."""
 SECRET: Final = "poll"  # noqa: S105 - the name of one
 PASSES_MAX: Final = 5
 TICK_SECONDS: Final = 0.5
@@ -276,6 +282,7 @@ class Poller:
     async def _note(
         self, feed: Feed, report: PollReport, mark: datetime | None, seconds: int, detail: str
     ) -> None:
+        failures = feed.failures + 1 if detail else 0
         values: dict[str, Any] = {
             "system": feed.system,
             "feed": feed.name,
@@ -285,11 +292,32 @@ class Poller:
             "seconds": seconds,
             "items_read": report.read,
             "items_missed": report.missed,
-            "failures": feed.failures + 1 if detail else 0,
+            "failures": failures,
             "detail": detail[:2_000],
         }
-        async with self._pool.connection() as conn:
+        async with self._pool.connection() as conn, conn.transaction():
             await conn.execute(SQL.end_poll, values)
+            if failures >= TOLD_FROM:
+                await _tell(conn, feed, failures, detail)
+            elif not failures and feed.failures >= TOLD_FROM:
+                await close_cases(conn, FAILING, [f"{feed.system}/{feed.name}"], "it is read again")
+
+
+async def _tell(conn: Connection, feed: Feed, failures: int, detail: str) -> None:
+    owner = (await owners(conn, [feed.system]))[feed.system]
+    fix = f"correct it: PUT /v1/systems/{feed.system}/feeds/{feed.name}"
+    if isinstance(feed.source, ConnectorFeed):
+        fix = f"`stockbridge systems test {feed.system}` names what is wrong"
+    case = ExceptionCase(
+        FAILING,
+        f"{feed.system}/{feed.name}",
+        owner.criticality,
+        owner.team,
+        f"feed {feed.name} of {feed.system} failed {failures} times in a row: {detail[:1_000]}",
+        f"{fix}; nothing is lost meanwhile, the next poll begins where the last good one ended",
+        "",
+    )
+    await open_cases(conn, [case])
 
 
 def _note_newest(report: PollReport, moments: list[datetime | None]) -> None:
