@@ -61,7 +61,7 @@ class Desk:
 
     def _numbers(self, result: InterchangeResult, digest: str) -> list[Finding]:
         interchange = result.interchange
-        if interchange is None or not interchange.control.isdigit():
+        if interchange is None or not _is_number(interchange.control):
             return []
         key = (interchange.sender, interchange.receiver, interchange.is_test)
         seen = self._seen.get(key, Seen())
@@ -86,6 +86,10 @@ def _answers(result: InterchangeResult, more: tuple[Finding, ...]) -> Iterator[S
         said = answer_group(group)
         if said is not None:
             yield from body(said)
+
+
+def _is_number(control: str) -> bool:
+    return control.isascii() and control.isdigit()
 
 
 def _asks(result: InterchangeResult) -> bool:

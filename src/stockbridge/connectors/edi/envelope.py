@@ -140,7 +140,7 @@ class Session:
         self._set: _OpenSet | None = None
         self._group: GroupResult | None = None
         self._controls: set[str] = set()
-        self._sets = 0
+        self._opened = 0
         self.is_closed = False
         self.result = InterchangeResult(interchange=None)
         self._roles = {
@@ -208,6 +208,8 @@ class Session:
 
     def _open_group(self, segment: Segment) -> Iterator[Event]:
         yield from self._end_group(is_expected=False)
+        if self._is_full():
+            return
         group, found = self._syntax.group_head(segment)
         self._group = GroupResult(group=group, findings=self._judged(found))
         self._controls = set()
@@ -241,8 +243,19 @@ class Session:
                 group.findings.append(self._find("GROUP_UNCLOSED", "the group has no trailer"))
         yield GroupClosed(group)
 
+    def _is_full(self) -> bool:
+        """Count one more group, set or answer; whether there are too many by now."""
+        self._opened += 1
+        most = self._policy.limits.sets
+        if self._opened == most + 1:
+            message = f"more than {most} groups and sets; what follows is not read"
+            self.result.findings.append(self._find("LIMIT_SETS", message))
+        return self._opened > most
+
     def _open_set(self, segment: Segment) -> Iterator[Event]:
         yield from self._end_set()
+        if self._is_full():
+            return
         if self._group is None:
             self._group = GroupResult(group=None)
             self._controls = set()
@@ -257,10 +270,6 @@ class Session:
         outline = self._syntax.outline(head, self._group.group, self._policy, element)
         self._set = _OpenSet(head, outline, self._policy)
         self._set.note(self._judged(found))
-        self._sets += 1
-        if self._sets > self._policy.limits.sets:
-            message = f"an interchange has at most {self._policy.limits.sets} sets"
-            self._set.note([self._find("LIMIT_SETS", message)])
         if head.control in self._controls:
             message = f"number {head.control!r} comes twice in its group"
             self._set.note([self._find("SET_REPEATED", message, segment=segment[0], element=2)])
@@ -323,7 +332,8 @@ class Session:
         yield InterchangeClosed(self.result)
 
     def _answer(self, segment: Segment) -> Iterator[Event]:
-        self.result.answers.append(segment)
+        if not self._is_full():
+            self.result.answers.append(segment)
         yield from ()
 
 

@@ -64,7 +64,10 @@ class Delimiters(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """The most that one interchange may hold; more is a finding, and ends its reading."""
+    """The most that one interchange may hold; more is a finding, and is not read.
+
+    `sets` counts groups and answers (TA1) too; `findings` are those kept of one set.
+    """
 
     interchange_chars: int = 1_000_000_000
     segment_chars: int = 32_768

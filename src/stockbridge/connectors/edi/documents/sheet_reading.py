@@ -10,6 +10,8 @@ from stockbridge.connectors.edi.findings import Finding, finding
 from stockbridge.connectors.edi.segments import COMPONENT, Segment, at
 
 NUMBER_CHARS_MAX: Final = 24
+YEARS: Final = range(1970, 2200)
+"""Years that are no typing mistake."""
 
 
 class Placed(NamedTuple):
@@ -124,7 +126,10 @@ def _parsed(kind: Kind, text: str, decimal: str) -> Any:
         return text[len("20260131") :]
     if kind == "day":
         full = text if len(text) >= len("20260131") else f"20{text}"
-        return date(int(full[:4]), int(full[4:6]), int(full[6:8]))
+        found = date(int(full[:4]), int(full[4:6]), int(full[6:8]))
+        if found.year not in YEARS:
+            raise ValueError(text)
+        return found
     plain = text if decimal == "." else text.replace(decimal, ".")
     if not plain.lstrip("+-").replace(".", "", 1).isdigit():
         raise ValueError(text)
