@@ -27,4 +27,4 @@ WHERE system = %(system)s::text;
 -- Makes due now what waits only because the partner could not be reached.
 UPDATE delivery SET due_at = clock_timestamp()
 WHERE system = %(system)s::text AND state IN ('waiting', 'accepted')
-  AND due_at > clock_timestamp() AND attempts > 0 AND NOT is_hinted;
+  AND due_at > statement_timestamp() AND attempts > 0 AND NOT is_hinted;

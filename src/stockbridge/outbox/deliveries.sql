@@ -24,7 +24,7 @@ SELECT d.delivery_id, d.operation, d.object_key, d.idempotency_key::text, d.corr
        extract(epoch FROM clock_timestamp() - d.tried_since)::float8
 FROM delivery d
 WHERE d.system = %(system)s::text AND d.state IN ('waiting', 'accepted')
-  AND d.due_at <= clock_timestamp()
+  AND d.due_at <= statement_timestamp()
   AND CASE WHEN d.state = 'accepted' OR d.started_at IS NOT NULL THEN 'probe'
            ELSE d.operation END <> ALL (%(not_now)s::text[])
   AND NOT EXISTS (
@@ -37,10 +37,10 @@ FOR UPDATE OF d SKIP LOCKED;
 
 -- name: next_due
 -- In how many seconds the next delivery of a system is due that is not due yet.
-SELECT extract(epoch FROM min(d.due_at) - clock_timestamp())::float8
+SELECT extract(epoch FROM min(d.due_at) - statement_timestamp())::float8
 FROM delivery d
 WHERE d.system = %(system)s::text AND d.state IN ('waiting', 'accepted')
-  AND d.due_at > clock_timestamp();
+  AND d.due_at > statement_timestamp();
 
 -- name: start_deliveries
 -- Notes, before the calls, that they are made: after a crash they may be done.
@@ -96,7 +96,7 @@ WHERE d.delivery_id = ANY (%(ids)s::bigint[]) AND d.state = 'sending'
 WITH lost AS (
     SELECT d.delivery_id
     FROM delivery d
-    WHERE d.state = 'sending' AND d.leased_until < clock_timestamp()
+    WHERE d.state = 'sending' AND d.leased_until < statement_timestamp()
     ORDER BY d.delivery_id
     LIMIT 1000
     FOR UPDATE OF d SKIP LOCKED

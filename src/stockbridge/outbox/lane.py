@@ -25,8 +25,13 @@ from stockbridge.store.arrays import ints
 from stockbridge.store.database import Pool
 from stockbridge.store.sql import load
 
-CLAIM_MAX = 200
-"""Deliveries of a system in memory; a crash leaves so many to be looked up."""
+WINDOW_MIN = 32
+WINDOW_MAX = 1_024
+"""Deliveries of a system in memory; a crash leaves so many to be looked up.
+
+The window grows while calls wait for claims, and shrinks when deliveries wait in memory.
+"""
+QUEUED_SECONDS_MAX = 1.0
 IDLE_SECONDS = 60.0
 TROUBLE_SECONDS = 5.0
 """Until a system that cannot be called is looked at again."""
@@ -60,6 +65,9 @@ class Lane:
         self._lease_seconds = lease_seconds
         self._wake = asyncio.Event()
         self._queue: deque[Job] = deque()
+        self._window = WINDOW_MIN
+        self._is_behind = False
+        self._claimed_at = 0.0
         self._calling: dict[int, Job] = {}
         self._unwritten = 0
         self._not_now: dict[str, float] = {}
@@ -135,8 +143,8 @@ class Lane:
 
     async def _step(self) -> float:
         """Take up what is due, if there is room; in how many seconds to look again."""
-        room = CLAIM_MAX - len(self._queue) - len(self._calling) - self._unwritten
-        if room < CLAIM_MAX // 2:
+        room = self._window - len(self._queue) - len(self._calling) - self._unwritten
+        if room < self._window // 2:
             return IDLE_SECONDS
         connector = await self._partners.connector(self.system)
         manifest = connector.manifest
@@ -156,8 +164,9 @@ class Lane:
         self._crowded = claimed.crowded
         for name, seconds in claimed.not_now.items():
             self.hold_back(name, seconds)
+        self._is_behind = len(claimed.jobs) >= room
         self._begin(claimed.jobs, manifest)
-        return self._next_look(claimed.wait_seconds, full=len(claimed.jobs) >= room)
+        return self._next_look(claimed.wait_seconds, full=self._is_behind)
 
     def hold_back(self, operation: str, seconds: float) -> None:
         """Send nothing of an operation for a while."""
@@ -173,6 +182,11 @@ class Lane:
         return min([IDLE_SECONDS, *waits])
 
     def _begin(self, jobs: Sequence[Job], manifest: Manifest) -> None:
+        now = monotonic()
+        if self._queue and now - self._claimed_at > QUEUED_SECONDS_MAX:
+            self._window = max(WINDOW_MIN, self._window // 2)
+        if jobs:
+            self._claimed_at = now
         for job in jobs:
             if job.act == GIVEN_UP:
                 self._end(job, Outcome("unknown"), datetime.now(UTC), 0.0)
@@ -195,8 +209,16 @@ class Lane:
             finally:
                 del self._calling[job.due.delivery_id]
                 self._end(job, outcome, began_at, monotonic() - began)
-            if len(self._queue) < CLAIM_MAX // 2:
+            if not self._queue:
+                self._ran_dry()
+            if len(self._queue) < self._window // 2:
                 self.wake()
+
+    def _ran_dry(self) -> None:
+        """Nothing is left to call: where more is due, more is taken up the next time."""
+        if self._is_behind:
+            self._is_behind = False
+            self._window = min(WINDOW_MAX, self._window * 2)
 
     def _end(self, job: Job, outcome: Outcome, began_at: datetime, seconds: float) -> None:
         if outcome.kind == "later" and outcome.after_seconds is not None and job.act == "send":
