@@ -135,6 +135,10 @@ class ShopConnector:
         except (aiohttp.ClientError, TimeoutError) as error:
             return [Outcome("unknown", "no_answer", str(error))] * len(rows)
 
+    async def publish_bulk(self, updates: Sequence[StockUpdate]) -> Sequence[Outcome]:
+        self._shop.calls["bulk"] += 1
+        return await self.publish(updates)
+
     async def observe(self, updates: Sequence[StockUpdate]) -> Sequence[Observed]:
         rows = [_row(update) for update in updates]
         try:

@@ -4,7 +4,7 @@ import asyncio
 import time
 
 from stockbridge.contracts.masters import PutPolicy
-from stockbridge.contracts.partners.manifest import LimitRule, TokenBucket
+from stockbridge.contracts.partners.manifest import Bulk, DailyBudget, LimitRule, TokenBucket
 from stockbridge.outbox.listings import making
 from stockbridge.outbox.listings.desired import Desk
 from stockbridge.outbox.listings.publisher import Publisher
@@ -91,6 +91,48 @@ async def test_a_hot_item_makes_as_many_calls_as_its_budget_and_ends_right(dsn):
         await settled(hub, shop, 201)
         elapsed = time.monotonic() - began
         assert shop.calls["publish"] - calls <= 4 + 8 * elapsed + 1
+
+
+async def test_a_listing_with_a_budget_of_its_own_waits_alone(dsn):
+    rule = LimitRule(operations=["publish"], limit=DailyBudget(calls=4))
+    async with hub_and_shop(dsn, None, manifest([rule])) as (hub, shop):
+        await begun(hub, shop, 1)
+        for quantity in (2, 3, 4):
+            await hub.count("A", quantity)
+            await settled(hub, shop, quantity)
+        await hub.count("A", 5)
+
+        async def waits():
+            row = await hub.state("A")
+            in_work = row["state"] == "dirty" and row["attempts"] > 0
+            return in_work and row["due_at"] > row["desired_at"]
+
+        await until(waits)
+        await hub.count("B", 6)
+        await hub.enlist("B")
+        await until(lambda: shop.figures.get(("shop-B", "")) == 6)
+        assert shop.figures["shop-A", ""] < 5
+
+
+async def test_many_rows_go_the_slower_way_and_zero_never(dsn):
+    told = manifest(rows_max=1, bulk=Bulk(rows_min=3, rows_max=50, verify_after_seconds=1))
+    async with hub_and_shop(dsn, None, told) as (hub, shop):
+        hub.partners.is_open = False
+        for sku in "ABC":
+            await hub.count(sku, 4)
+        await hub.enlist()
+
+        async def wanted():
+            return len(await hub.rows("SELECT 1 FROM listing WHERE desired = 4")) == 3
+
+        await until(wanted)
+        hub.partners.is_open = True
+        await until(lambda: list(shop.figures.values()) == [4, 4, 4])
+        assert (shop.calls["bulk"], shop.calls["publish"]) == (1, 1)
+        await settled(hub, shop, 4)
+        await hub.count("A", 0)
+        await settled(hub, shop, 0)
+        assert shop.calls["bulk"] == 1
 
 
 async def test_another_process_leads_when_the_leader_is_gone(dsn):

@@ -10,8 +10,9 @@ from stockbridge.outbox.limits.rules import budgets
 from stockbridge.store.database import Pool
 
 PUBLISH: Final = "publish"
+PUBLISH_BULK: Final = "publish_bulk"
 OBSERVE: Final = "observe"
-"""What limits of a manifest call the two: `operations = ["publish", "observe"]`."""
+"""What limits of a manifest call the three: `operations = ["publish", "observe"]`."""
 
 
 def is_by_object(rules: Sequence[LimitRule]) -> bool:

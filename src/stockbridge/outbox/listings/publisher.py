@@ -8,20 +8,28 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+import msgspec
 import psycopg
 import structlog
 from psycopg import AsyncConnection, Notify
 from psycopg.rows import TupleRow
 from psycopg_pool import PoolTimeout
 
+from stockbridge.contracts.partners.manifest import Stock
 from stockbridge.contracts.partners.model import Connector, Partners
 from stockbridge.kernel.errors import Misconfigured, Retry
 from stockbridge.outbox import breaker, breakers
 from stockbridge.outbox.listings import rules
 from stockbridge.outbox.listings.model import READ, ZERO, Figures, Row
-from stockbridge.outbox.listings.permits import OBSERVE, PUBLISH, Permits, is_by_object
+from stockbridge.outbox.listings.permits import (
+    OBSERVE,
+    PUBLISH,
+    PUBLISH_BULK,
+    Permits,
+    is_by_object,
+)
 from stockbridge.outbox.listings.reckoning import Reckoner
 from stockbridge.outbox.listings.work import Work
 from stockbridge.store.database import Pool, connect
@@ -110,6 +118,16 @@ class Publisher:
             self.outcomes[system, kind] += 1
 
 
+class _Way(NamedTuple):
+    """A call was taken for the operation `held`; `operation` is how figures are sent."""
+
+    held: str
+    rows_max: int
+    stock: Stock
+    operation: str
+    wait_seconds: float = 0.0
+
+
 class Lane:
     """One system's work of some classes, so many chunks at a time."""
 
@@ -179,19 +197,40 @@ class Lane:
         lease = max(LEASE_SECONDS_MIN, seconds + _MARGIN_SECONDS)
         limits = connector.manifest.limits
         permits = Permits(self._pool, self._system, limits, lease, urgent=self._urgent)
-        held, most = (OBSERVE, stock.observe_rows_max) if risk == READ else ("", 1)
-        if risk != READ and not is_by_object(limits):
-            held, most = PUBLISH, stock.rows_max
-        if held and (wait := await permits.take(held)):
-            return await self._throttled(wait)
-        rows = await self._claim(risk, most, lease)
+        way = await self._way(permits, connector, risk)
+        if way.wait_seconds:
+            return await self._throttled(way.wait_seconds)
+        rows = await self._claim(risk, way.rows_max, lease)
         reckoner = Reckoner(self._pool, self._figures, self._partners, self._system, stock)
-        call_seconds = seconds / 2
-        work = Work(self._pool, connector, stock, reckoner, permits, held, call_seconds)
+        parts = (self._pool, connector, way.stock, reckoner, permits)
+        work = Work(*parts, way.held, seconds / 2, way.operation)
         task = asyncio.create_task(self._do(work, permits, rows, risk, permit))
         self._busy.add(task)
         task.add_done_callback(self._done)
         return 0.0
+
+    async def _way(self, permits: Permits, connector: Connector, risk: int) -> "_Way":
+        """How work of a class is done now, one call taken for it where that is known before."""
+        stock = connector.manifest.stock or Stock()
+        if risk == READ:
+            wait = await permits.take(OBSERVE)
+            return _Way(OBSERVE, stock.observe_rows_max, stock, PUBLISH, wait)
+        bulk = stock.bulk
+        if bulk is not None and risk != ZERO and await self._many(risk, bulk.rows_min):
+            more = msgspec.structs.replace(
+                stock, rows_max=bulk.rows_max, verify_after_seconds=bulk.verify_after_seconds
+            )
+            if not await permits.take(PUBLISH_BULK):
+                return _Way(PUBLISH_BULK, bulk.rows_max, more, PUBLISH_BULK)
+        if is_by_object(connector.manifest.limits):
+            return _Way("", 1, stock, PUBLISH)
+        return _Way(PUBLISH, stock.rows_max, stock, PUBLISH, await permits.take(PUBLISH))
+
+    async def _many(self, risk: int, least: int) -> bool:
+        values = {"system": self._system, "risk": risk, "least": least}
+        async with self._pool.connection() as conn:
+            row = await (await conn.execute(SQL.many_due, values)).fetchone()
+        return bool(row and row[0])
 
     async def _permit(self) -> breaker.Permit:
         """Whether the partner is believed to be there; an open breaker lets one chunk try."""

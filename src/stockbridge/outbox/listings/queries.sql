@@ -25,6 +25,15 @@ SELECT c.risk,
         WHERE l.system = %(system)s::text AND l.risk = c.risk AND l.due_at IS NOT NULL)
 FROM unnest(%(risks)s::smallint[]) AS c (risk);
 
+-- name: many_due
+-- Whether so many listings of a class are due.
+SELECT count(*) >= %(least)s::bigint FROM (
+    SELECT FROM listing l
+    WHERE l.system = %(system)s::text AND l.risk = %(risk)s::smallint
+      AND l.due_at <= clock_timestamp()
+    LIMIT %(least)s::bigint
+) AS few;
+
 -- name: claim
 -- Leases the listings of a class that have waited longest, and says what they were.
 WITH picked AS (

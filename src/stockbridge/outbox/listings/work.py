@@ -3,20 +3,20 @@
 import asyncio
 import random
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, cast
 
 import psycopg
 import structlog
 from psycopg_pool import PoolTimeout
 
 from stockbridge.contracts.partners.manifest import Stock
-from stockbridge.contracts.partners.model import Connector, Observed, Outcome
+from stockbridge.contracts.partners.model import Bulky, Connector, Observed, Outcome
 from stockbridge.kernel.errors import Misconfigured, Retry
 from stockbridge.outbox.breaker import reached
 from stockbridge.outbox.listings import rules
 from stockbridge.outbox.listings.ending import begin, settle
 from stockbridge.outbox.listings.model import Row, Settled
-from stockbridge.outbox.listings.permits import OBSERVE, PUBLISH, Permits
+from stockbridge.outbox.listings.permits import OBSERVE, PUBLISH, PUBLISH_BULK, Permits
 from stockbridge.outbox.listings.reckoning import Reckoner, Seen
 from stockbridge.store.database import Pool
 
@@ -26,7 +26,10 @@ _AWAY = (psycopg.Error, PoolTimeout, OSError)
 
 
 class Work:
-    """Does one chunk; `held` is the operation that a call was already taken for."""
+    """Does one chunk; `held` is the operation that a call was already taken for.
+
+    `way`: how figures are sent, `publish` or `publish_bulk`; `stock` tells the bounds of that.
+    """
 
     def __init__(
         self,
@@ -37,6 +40,7 @@ class Work:
         permits: Permits,
         held: str,
         call_seconds: float,
+        way: str = PUBLISH,
     ) -> None:
         self._pool = pool
         self._connector = connector
@@ -45,6 +49,7 @@ class Work:
         self._permits = permits
         self._held = held
         self._call_seconds = call_seconds
+        self._way = way
         self.kinds: list[str] = []
         self.reached = 0
         self.unreached: list[str] = []
@@ -94,8 +99,9 @@ class Work:
     async def _read(self, rows: Sequence[Row], settled: list[Settled]) -> list[Row]:
         """Rows read that must be published now."""
         seen: list[tuple[Row, int]] = []
+        wait = 0.0
         for few in _few(rows, self._stock.observe_rows_max):
-            wait = await self._may(OBSERVE)
+            wait = wait or await self._may(OBSERVE)
             if wait:
                 settled += [rules.postponed(row, wait, "no call is left") for row in few]
                 continue
@@ -141,8 +147,10 @@ class Work:
 
     # Publishing --------------------------------------------------------------------------------
     async def _publish(self, rows: Sequence[Row], settled: list[Settled]) -> None:
+        wait = 0.0
         for few in _few(rows, self._stock.rows_max):
-            wait = await self._may(PUBLISH)
+            # Where each listing has a budget of its own, calls are about one.
+            wait = wait or await self._may(self._way, few[0].item if len(few) == 1 else "")
             if wait:
                 settled += [Settled(row, "later", None, wait) for row in few]
                 continue
@@ -162,9 +170,12 @@ class Work:
             ]
 
     async def _send(self, rows: Sequence[Row]) -> Sequence[Outcome]:
+        send = self._connector.publish
+        if self._way == PUBLISH_BULK:
+            send = cast("Bulky", self._connector).publish_bulk
         try:
             async with asyncio.timeout(self._call_seconds):
-                outcomes = await self._connector.publish([row.update() for row in rows])
+                outcomes = await send([row.update() for row in rows])
         except TimeoutError:
             return [Outcome("unknown", "no_answer", "no answer in time")] * len(rows)
         except Exception as error:
@@ -188,13 +199,13 @@ class Work:
             first = pairs[0][1]
             self.unreached.append(first.detail or first.code or first.kind)
 
-    async def _may(self, operation: str) -> float:
+    async def _may(self, operation: str, object_key: str = "") -> float:
         """0 when a call may go; waits for it a little, else says how long it would take."""
         if self._held == operation:
             self._held = ""
             return 0.0
         left = _WAIT_SECONDS_MAX
-        while (wait := await self._permits.take(operation)) and wait <= left:
+        while (wait := await self._permits.take(operation, object_key)) and wait <= left:
             left -= wait
             await asyncio.sleep(wait)
         return wait
