@@ -1,0 +1,1 @@
+"""Walmart Marketplace, by its v3 APIs."""
