@@ -232,6 +232,16 @@ async def test_accepted_is_looked_up_until_it_is_done(dsn, conn, shop):
     assert (await rows(conn, "reference"))[0] == ("ref-later",)
 
 
+async def test_what_a_partner_does_not_offer_or_cannot_be_read_is_refused_unsent(dsn, conn, shop):
+    async with dispatching(dsn, Loopback(shop.url, manifest_of())):
+        await owe(conn, "order/1", operation="open_drawer")
+        await owe(conn, "order/2", operation="cancel_order")
+        await until(conn, "rejected")
+    assert (await shop.counts())["calls"] == 0
+    codes = {row[0] for row in await rows(conn, "code")}
+    assert codes == {"operation_not_offered", "payload_invalid"}
+
+
 async def test_refusals_are_one_exception_a_reason(dsn, conn, shop):
     await shop.script(*["refuse"] * 7)
     async with dispatching(dsn, Loopback(shop.url, manifest_of())):

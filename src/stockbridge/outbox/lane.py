@@ -235,6 +235,9 @@ class Lane:
             connector: Connector = await self._partners.connector(self.system)
         except (Misconfigured, Retry) as error:
             return Outcome("later", NOT_CALLED, str(error), after_seconds=TROUBLE_SECONDS)
+        if all(each.name != delivery.operation for each in connector.manifest.operations):
+            name = connector.manifest.name
+            return Outcome("rejected", "operation_not_offered", f"{name} does not take it")
         try:
             async with asyncio.timeout(seconds):
                 if job.act == "probe":
