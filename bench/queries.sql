@@ -93,3 +93,32 @@ INSERT INTO request (request_key, body_hash, status, answer, recorded_at, correl
 SELECT gen_random_uuid(), '\x00', 201, convert_to(repeat('x', 300), 'UTF8'), now(),
        'past-' || number
 FROM generate_series(0, 2 * %(orders)s::bigint - 1) AS number;
+
+-- name: add_shop
+-- The system that takes the channel's figures.
+WITH made AS (
+    INSERT INTO system (code, kind, connector, lifecycle, operations)
+    VALUES (%(system)s::text, 'storefront', 'loopback', 'live', '{publish}')
+)
+UPDATE channel SET system = %(system)s::text WHERE code = %(channel)s::text;
+
+-- name: add_listings
+-- Every item listed under its SKU: due to go up by one, or showing what it shall.
+INSERT INTO listing (system, channel_id, item_id, item, state, risk, due_at, waiting_since,
+                     desired, desired_version, published, heard_from)
+SELECT %(system)s::text, c.channel_id, i.item_id, i.sku,
+       CASE WHEN %(due)s::boolean THEN 'dirty' ELSE 'ok' END, 3,
+       CASE WHEN %(due)s::boolean THEN now() END, CASE WHEN %(due)s::boolean THEN now() END,
+       f.figure, 1, f.figure - %(due)s::boolean::int, now()
+FROM item i CROSS JOIN channel c
+CROSS JOIN LATERAL (SELECT %(held)s::bigint AS figure) AS f
+WHERE c.code = %(channel)s::text
+ORDER BY i.item_id;
+
+-- name: listings_due
+-- Listings that are not told yet what they shall show.
+SELECT count(*) FROM listing WHERE due_at IS NOT NULL;
+
+-- name: hot_listing
+-- The one item that everybody changes.
+SELECT l.listing_id, l.desired FROM listing l JOIN item i USING (item_id) WHERE i.sku = 'S1';

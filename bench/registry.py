@@ -2,7 +2,18 @@
 
 from collections.abc import Collection
 
-from bench.cases import engine, events, floors, growth, http, imports, inbox, outbox, snapshots
+from bench.cases import (
+    engine,
+    events,
+    floors,
+    growth,
+    http,
+    imports,
+    inbox,
+    listings,
+    outbox,
+    snapshots,
+)
 from bench.model import Case
 
 CASES: tuple[Case, ...] = (
@@ -16,6 +27,7 @@ CASES: tuple[Case, ...] = (
     *events.CASES,
     *outbox.CASES,
     *snapshots.CASES,
+    *listings.CASES,
     *growth.CASES,
 )
 BY_NAME = {case.name: case for case in CASES}
