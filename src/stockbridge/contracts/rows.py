@@ -26,9 +26,11 @@ Row = dict[str, Any]
 
 def takes(contract: str, content_type: str) -> bool:
     """Whether the bytes are rows of a built-in contract."""
-    named = split(contract)
     kind = plain(content_type)
-    return (kind == CSV or kind in NDJSON) and named is not None and named[0] in BY_NAME
+    if kind != CSV and kind not in NDJSON:
+        return False
+    named = split(contract)
+    return named is not None and named[0] in BY_NAME
 
 
 def contract_of(row: Row) -> str | Undecodable:

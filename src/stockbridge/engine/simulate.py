@@ -1,9 +1,9 @@
 """What commands would do now, decided on locked rows and rolled back."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
 from psycopg import AsyncConnection
 
 from stockbridge.domain.masters.cache import Masters

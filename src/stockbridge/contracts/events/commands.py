@@ -49,7 +49,8 @@ def _named(fact: Fact) -> dict[str, Any]:
 
 
 def _moved(fact: MovedFact) -> dict[str, Any]:
-    return _named(fact) | {
+    return {
+        **_named(fact),
         "quantity": fact.quantity,
         "quantity_mode": fact.quantity_mode,
         "package": fact.package,

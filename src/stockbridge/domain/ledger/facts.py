@@ -214,14 +214,22 @@ def book_changes(
         if spec.of_lots is not None:
             own = with_the_rest(own, whole, spec.of_lots)
     for at, change in own:
-        named = replace(posting, occurred_at=moment(at), lot=lot, serials=_serials(fact))
-        yield spec.book(named, fact, change)
+        yield spec.book(_named(posting, fact, at, lot), fact, change)
     if own != whole:
         for at, change in beyond(whole, own):
             yield spec.book(replace(posting, occurred_at=moment(at)), fact, change)
     posting.world.put_line(fact.line_key, after)
     if spec.settle is not None:
         yield spec.settle(posting, fact, before, after)
+
+
+def _named(posting: Posting, fact: FactLine, at: int, lot: str | None) -> Posting:
+    """The posting at a moment of the line's reports, of the units the line names."""
+    serials = _serials(fact)
+    same = lot == posting.lot and serials == posting.serials
+    if same and at == microseconds(posting.occurred_at):
+        return posting
+    return replace(posting, occurred_at=moment(at), lot=lot, serials=serials)
 
 
 def _lot(fact: FactLine) -> str | None:

@@ -31,9 +31,12 @@ class Step(NamedTuple):
 
 def steps(net: dict[int, int]) -> list[Step]:
     """The fewest moves that change each account by its net; the last named take and give first."""
-    made: list[Step] = []
     givers = [(account, -units) for account, units in net.items() if units < 0]
-    for taker, wanted in reversed([(a, units) for a, units in net.items() if units > 0]):
+    takers = [(account, units) for account, units in net.items() if units > 0]
+    if len(givers) == len(takers) == 1:
+        return [Step(givers[0][0], *takers[0])]
+    made: list[Step] = []
+    for taker, wanted in reversed(takers):
         left = wanted
         while left:
             giver, units = givers.pop()

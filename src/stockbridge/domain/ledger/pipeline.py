@@ -51,6 +51,8 @@ def statements(reports: Reports, until: int | None = None) -> list[Statement]:
         for report in reports.values()
         if report.stated is not None and (until is None or report.at <= until)
     ]
+    if not said:
+        return []
     ordered = sorted(_dated(said), key=_order)
     return list({(at, report.track): Statement(at, report) for at, report in ordered}.values())
 

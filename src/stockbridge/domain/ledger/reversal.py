@@ -7,8 +7,9 @@ movements that name the ones they reverse.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from stockbridge.contracts.commands import ReverseFact
 from stockbridge.domain.ledger.facts import (

@@ -1,13 +1,13 @@
 """A command on its way through the engine, and its outcome."""
 
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from stockbridge.kernel.errors import Refusal
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(msgspec.Struct, frozen=True):
     """`body` is a shape of stockbridge.contracts; the rest says who asks and under which ids.
 
     `key` is the caller's idempotency key, unique within `principal`; without one the command
