@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from stockbridge.outbox.listings import making
+from stockbridge.store.database import connect
 from tests.integration.listings_desk import hub_and_shop, until
 from tests.shop import Shop, manifest
 
@@ -240,3 +241,24 @@ async def test_what_goes_to_zero_is_not_delayed_by_calls_that_hang(dsn):
         await until(lambda: shop.calls["publish"] >= 5)
         await hub.count("A", 0)
         await until(lambda: shop.figures["shop-A", ""] == 0, seconds=10)
+
+
+async def test_entries_of_a_catalog_are_listed_where_they_are_kept(dsn):
+    told = manifest(per_location=True)
+    async with hub_and_shop(dsn, None, told, sources=["MAIN", "SIDE"]) as (hub, shop):
+        await hub.count("A", 5)
+        entries = [
+            making.Entry("A", "their-a", "MAIN", {"lead": "3"}),
+            making.Entry("A", "their-a", "NOWHERE"),
+            making.Entry("X", "their-x", "MAIN"),
+        ]
+        async with await connect(dsn) as conn:
+            got = await making.add_entries(conn, hub.partners, "web", entries, actor="test")
+        assert got == making.Listed(1, ["X"])
+        await until(lambda: shop.figures == {("their-a", "m"): 5})
+        # The partner gives its id to another item.
+        await hub.count("B", 2)
+        async with await connect(dsn) as conn:
+            entries = [making.Entry("B", "their-a", "MAIN")]
+            await making.add_entries(conn, hub.partners, "web", entries, actor="test")
+        await until(lambda: shop.figures == {("their-a", "m"): 2})

@@ -98,17 +98,26 @@ async def add_entries(
     actor: str,
     correlation_id: str = "",
 ) -> Listed | Refusal:
-    """List items as the partner itself lists them: a file's rows, or what its catalog tells."""
+    """List items as the partner itself lists them: a file's rows, or what its catalog tells.
+
+    Where the partner keeps a figure by location, entries at none that is mapped make no listing;
+    where it keeps one figure, their location counts for nothing.
+    """
     target = await _target(conn, connectors, channel)
     if isinstance(target, Refusal):
         return target
+    given = [each.sku for each in entries]
+    if target.stock.per_location:
+        entries = [each for each in entries if each.location in target.places]
+    else:
+        entries = [each._replace(location="") for each in entries]
     values = {
         "channel_id": target.channel_id,
         "system": target.system,
         "skus": texts([each.sku for each in entries]),
         "items": texts([each.item for each in entries]),
         "locations": texts([each.location for each in entries]),
-        "theirs": texts([target.places.get(each.location, "") for each in entries]),
+        "theirs": texts([str(target.places.get(each.location, "")) for each in entries]),
         "attributes": texts([msgspec.json.encode(each.attributes).decode() for each in entries]),
     }
     async with conn.transaction():
@@ -116,7 +125,7 @@ async def add_entries(
         added = row[0] if row else 0
         detail = {"rows": len(entries), "added": added}
         await audit.record(conn, actor, "listing.add", f"channel/{channel}", detail, correlation_id)
-    own = {"channel_id": target.channel_id, "skus": values["skus"]}
+    own = {"channel_id": target.channel_id, "skus": texts(given)}
     rows = await (await conn.execute(SQL.unlisted, own)).fetchall()
     return Listed(added, [row[0] for row in rows[:UNLISTED_MAX]])
 

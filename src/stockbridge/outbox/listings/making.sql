@@ -58,11 +58,13 @@ WITH given AS (
         location_id = excluded.location_id, channel_id = excluded.channel_id,
         is_ending = false,
         state = CASE WHEN listing.state = 'suspended' OR listing.is_ending
+                          OR listing.item_id <> excluded.item_id
                      THEN 'new' ELSE listing.state END,
         desired = CASE WHEN listing.state = 'suspended' OR listing.is_ending
                             OR listing.item_id <> excluded.item_id
                        THEN NULL ELSE listing.desired END,
         due_at = CASE WHEN listing.state = 'suspended' OR listing.is_ending
+                           OR listing.item_id <> excluded.item_id
                       THEN NULL ELSE listing.due_at END
     RETURNING listing_id
 ), told AS (
