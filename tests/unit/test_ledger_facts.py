@@ -4,6 +4,7 @@ from itertools import permutations
 
 import pytest
 
+from stockbridge.domain.ledger.rules import rank
 from tests.properties.facts import FactCase, body
 from tests.properties.memory import START, Memory
 
@@ -25,3 +26,11 @@ def test_one_report_stands_in_every_order(reports, stands):
             fact = FactCase("receive", "1", "A", "W1", None, 0, quantity, source, way="available")
             memory.submit(body(fact, START))
         assert memory.balances()[1, 1][0] == stands, order
+
+
+def test_numbers_are_compared_within_one_source_only():
+    said = (3, 0)
+    assert rank(None, "erp", 1, said) < rank(None, "wms", 900, said)
+    assert rank(None, "erp", None, said) < rank(None, "wms", 900, said)
+    assert rank(None, "wms", 900, said) < rank(None, "wms", 1, said)
+    assert rank("wms", "wms", 1, said) < rank("wms", "erp", 900, said)

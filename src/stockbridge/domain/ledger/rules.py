@@ -68,13 +68,14 @@ def book_count(world: World, movement_like: Movement, account: int, counted: int
 def rank(authority: str | None, source: str, sequence: int | None, said: tuple[int, int]) -> str:
     """Which of two reports of one fact stands: the lower, whatever the order they came in.
 
-    The location's authority before others, then the source's newer number, then the source's
-    code, then the smaller quantity, then the earlier time: `said` is (units, microseconds).
+    The location's authority before others, then the source's code, then the source's newer
+    number (numbers of different sources say nothing of each other), then the smaller quantity,
+    then the earlier time: `said` is (units, microseconds).
     """
     newest = SEQUENCE_MAX - (sequence if sequence is not None else -1)
     outsider = 0 if authority is not None and source == authority else 1
     quantity, at = said
-    return f"{outsider}|{newest:020d}|{source}|{quantity + QUANTITY_MAX:014d}|{at:018d}"
+    return f"{outsider}|{source}|{newest:020d}|{quantity + QUANTITY_MAX:014d}|{at:018d}"
 
 
 def conflict(fact: Fact, known: Fact, correlation_id: str) -> ExceptionCase:
