@@ -138,14 +138,13 @@ SHIP_NOTICE: Final = sheet(
     ),
     trailer=(Seg("CNT", also={(1, 1): "2"}, line_count=count(1, "levels", 2)),),
 )
-_RECEIVED: Final = Seg("QTY", when={(1, 1): ("48", "194")}, received=number(1, 2), unit=(1, 3))
 RECEIPT: Final = sheet(
     model.Receipt,
     _BGM,
     DTM,
     RFF,
     NAD,
-    item=Loop("lines", LIN, PIA, IMD, _RECEIVED, QTY, DTM, RFF),
+    item=Loop("lines", LIN, PIA, IMD, QTY, DTM, RFF),
     trailer=(CNT,),
 )
 MESSAGES: Final[dict[str, Sheet]] = {

@@ -24,7 +24,7 @@ from stockbridge.connectors.edi.documents.parts import (
 )
 
 
-class Movement(Part, frozen=True, kw_only=True):
+class Movement(Part, frozen=True, kw_only=True, gc=False):
     """Why stock moved (EDIFACT INV): `direction` 1 out, 2 in."""
 
     direction: str = ""
@@ -37,7 +37,7 @@ class Movement(Part, frozen=True, kw_only=True):
     places: list[Place] = []
 
 
-class StockLine(Line, frozen=True, kw_only=True):
+class StockLine(Line, frozen=True, kw_only=True, gc=False):
     """An item's figures (846 LIN, INVRPT LIN)."""
 
     amounts: list[Amount] = []
@@ -47,7 +47,7 @@ class StockLine(Line, frozen=True, kw_only=True):
     movements: list[Movement] = []
 
 
-class StockReport(Document, frozen=True, kw_only=True):
+class StockReport(Document, frozen=True, kw_only=True, gc=False):
     """846 and INVRPT: what there is."""
 
     kind: str = ""
@@ -56,7 +56,7 @@ class StockReport(Document, frozen=True, kw_only=True):
     lines: list[StockLine] = []
 
 
-class Activity(Part, frozen=True, kw_only=True):
+class Activity(Part, frozen=True, kw_only=True, gc=False):
     """What happened to an item (852 ZA): QS sold, OH on hand, ..."""
 
     kind: str
@@ -67,13 +67,13 @@ class Activity(Part, frozen=True, kw_only=True):
     splits: list[Splits] = []
 
 
-class ActivityLine(Line, frozen=True, kw_only=True):
+class ActivityLine(Line, frozen=True, kw_only=True, gc=False):
     """An item's activities."""
 
     activities: list[Activity] = []
 
 
-class ActivityReport(Document, frozen=True, kw_only=True):
+class ActivityReport(Document, frozen=True, kw_only=True, gc=False):
     """852: sales and stock of a retailer's stores, from `date` to `date_to`."""
 
     handling: str = ""
@@ -81,7 +81,7 @@ class ActivityReport(Document, frozen=True, kw_only=True):
     lines: list[ActivityLine] = []
 
 
-class Answer(Part, frozen=True, kw_only=True):
+class Answer(Part, frozen=True, kw_only=True, gc=False):
     """What becomes of some of a line (855 ACK): IA accepted, IB backordered, IR rejected, ..."""
 
     status: str
@@ -92,7 +92,7 @@ class Answer(Part, frozen=True, kw_only=True):
     ids: list[ItemId] = []
 
 
-class OrderLine(Line, frozen=True, kw_only=True):
+class OrderLine(Line, frozen=True, kw_only=True, gc=False):
     """A line ordered, changed (`change`, then `left_to_receive`) or answered (`answers`)."""
 
     quantity: Decimal | None = None
@@ -110,7 +110,7 @@ class OrderLine(Line, frozen=True, kw_only=True):
     amounts: list[Amount] = []
 
 
-class PurchaseOrder(Document, frozen=True, kw_only=True):
+class PurchaseOrder(Document, frozen=True, kw_only=True, gc=False):
     """850, 860, ORDERS, ORDCHG, and their answers 855, 865, ORDRSP.
 
     `change_number` counts the changes to an order; `answer` is the answer's kind (AC, AD, RJ, ...);
@@ -128,7 +128,7 @@ class PurchaseOrder(Document, frozen=True, kw_only=True):
     lines: list[OrderLine] = []
 
 
-class WarehouseLine(Line, frozen=True, kw_only=True):
+class WarehouseLine(Line, frozen=True, kw_only=True, gc=False):
     """A line to ship (940 W01, INSDES LIN)."""
 
     quantity: Decimal | None = None
@@ -137,7 +137,7 @@ class WarehouseLine(Line, frozen=True, kw_only=True):
     notes: list[Note] = []
 
 
-class WarehouseGroup(Part, frozen=True, kw_only=True):
+class WarehouseGroup(Part, frozen=True, kw_only=True, gc=False):
     """Lines that belong together (LX)."""
 
     number: str = ""
@@ -145,7 +145,7 @@ class WarehouseGroup(Part, frozen=True, kw_only=True):
     lines: list[WarehouseLine] = []
 
 
-class WarehouseOrder(Document, frozen=True, kw_only=True):
+class WarehouseOrder(Document, frozen=True, kw_only=True, gc=False):
     """940 and INSDES: the depositor asks the building to ship. INSDES has `lines`, no groups."""
 
     kind: str = ""
@@ -162,7 +162,7 @@ class WarehouseOrder(Document, frozen=True, kw_only=True):
     volume_unit: str = ""
 
 
-class ShippedLine(Line, frozen=True, kw_only=True):
+class ShippedLine(Line, frozen=True, kw_only=True, gc=False):
     """A line as the building shipped it (945 W12). `effect` 2 reverses an earlier report.
 
     Where `status` is IS, `ids` are the substitute's and `original_ids` what was ordered.
@@ -181,7 +181,7 @@ class ShippedLine(Line, frozen=True, kw_only=True):
     amounts: list[Amount] = []
 
 
-class ShippedGroup(Part, frozen=True, kw_only=True):
+class ShippedGroup(Part, frozen=True, kw_only=True, gc=False):
     """A package, or whatever LX numbers, and the lines in it."""
 
     number: str = ""
@@ -190,7 +190,7 @@ class ShippedGroup(Part, frozen=True, kw_only=True):
     lines: list[ShippedLine] = []
 
 
-class Shipment(Document, frozen=True, kw_only=True):
+class Shipment(Document, frozen=True, kw_only=True, gc=False):
     """945: the building shipped. `order` is the depositor's, `purchase_order` the customer's."""
 
     reporting: str = ""
@@ -209,7 +209,7 @@ class Shipment(Document, frozen=True, kw_only=True):
     carton_unit: str = ""
 
 
-class TransferLine(Line, frozen=True, kw_only=True):
+class TransferLine(Line, frozen=True, kw_only=True, gc=False):
     """A line on its way to a building (943 W04)."""
 
     quantity: Decimal
@@ -218,7 +218,7 @@ class TransferLine(Line, frozen=True, kw_only=True):
     lot: str = ""
 
 
-class Transfer(Document, frozen=True, kw_only=True):
+class Transfer(Document, frozen=True, kw_only=True, gc=False):
     """943: goods are on their way to a building."""
 
     reporting: str = ""
@@ -231,13 +231,13 @@ class Transfer(Document, frozen=True, kw_only=True):
     weight_unit: str = ""
 
 
-class NoticeItem(Line, frozen=True, kw_only=True):
+class NoticeItem(Line, frozen=True, kw_only=True, gc=False):
     """An item of a DESADV: `amounts` 12 despatched, 21 ordered."""
 
     amounts: list[Amount] = []
 
 
-class Level(Part, frozen=True, kw_only=True):
+class Level(Part, frozen=True, kw_only=True, gc=False):
     """A node of a shipping notice: shipment S, order O, tare T, pack P, item I (856 HL).
 
     A CPS of DESADV is a node too, of no level, with its LIN as `items`.
@@ -269,7 +269,7 @@ class Level(Part, frozen=True, kw_only=True):
     items: list[NoticeItem] = []
 
 
-class ShipNotice(Document, frozen=True, kw_only=True):
+class ShipNotice(Document, frozen=True, kw_only=True, gc=False):
     """856 and DESADV: goods are on their way to us, or to a customer, package by package."""
 
     kind: str = ""
@@ -277,7 +277,7 @@ class ShipNotice(Document, frozen=True, kw_only=True):
     levels: list[Level] = []
 
 
-class Condition(Part, frozen=True, kw_only=True):
+class Condition(Part, frozen=True, kw_only=True, gc=False):
     """How much of a received line is in which condition (944 W13, 861 RCD)."""
 
     quantity: Decimal
@@ -288,7 +288,7 @@ class Condition(Part, frozen=True, kw_only=True):
     references: list[Reference] = []
 
 
-class ReceivedLine(Line, frozen=True, kw_only=True):
+class ReceivedLine(Line, frozen=True, kw_only=True, gc=False):
     """A line as the building received it. `effect` 2 reverses an earlier report."""
 
     received: Decimal | None = None
@@ -302,7 +302,7 @@ class ReceivedLine(Line, frozen=True, kw_only=True):
     amounts: list[Amount] = []
 
 
-class Receipt(Document, frozen=True, kw_only=True):
+class Receipt(Document, frozen=True, kw_only=True, gc=False):
     """944, 861 and RECADV: the building received. `order` is ours, `shipment` theirs."""
 
     reporting: str = ""
@@ -315,7 +315,7 @@ class Receipt(Document, frozen=True, kw_only=True):
     total_damaged: Decimal | None = None
 
 
-class AdjustedLine(Line, frozen=True, kw_only=True):
+class AdjustedLine(Line, frozen=True, kw_only=True, gc=False):
     """A correction: `quantity` is signed."""
 
     reason: str
@@ -326,7 +326,7 @@ class AdjustedLine(Line, frozen=True, kw_only=True):
     amounts: list[Amount] = []
 
 
-class Adjustment(Document, frozen=True, kw_only=True):
+class Adjustment(Document, frozen=True, kw_only=True, gc=False):
     """947: the building corrected its books; `depositor_number` is ours, where we asked for it."""
 
     depositor_number: str = ""
@@ -334,7 +334,7 @@ class Adjustment(Document, frozen=True, kw_only=True):
     lines: list[AdjustedLine] = []
 
 
-class ReturnLine(Line, frozen=True, kw_only=True):
+class ReturnLine(Line, frozen=True, kw_only=True, gc=False):
     """A line to be returned."""
 
     quantity: Decimal | None = None
@@ -345,7 +345,7 @@ class ReturnLine(Line, frozen=True, kw_only=True):
     amounts: list[Amount] = []
 
 
-class Return(Document, frozen=True, kw_only=True):
+class Return(Document, frozen=True, kw_only=True, gc=False):
     """180: a return is asked for or authorised."""
 
     disposition: str = ""
@@ -354,7 +354,7 @@ class Return(Document, frozen=True, kw_only=True):
     lines: list[ReturnLine] = []
 
 
-class InvoiceLine(Line, frozen=True, kw_only=True):
+class InvoiceLine(Line, frozen=True, kw_only=True, gc=False):
     """A line invoiced."""
 
     quantity: Decimal | None = None
@@ -366,7 +366,7 @@ class InvoiceLine(Line, frozen=True, kw_only=True):
     splits: list[Splits] = []
 
 
-class Invoice(Document, frozen=True, kw_only=True):
+class Invoice(Document, frozen=True, kw_only=True, gc=False):
     """810. `total` in currency units."""
 
     order: str = ""
@@ -379,7 +379,7 @@ class Invoice(Document, frozen=True, kw_only=True):
     charges: list[Charge] = []
 
 
-class RoutedOrder(Part, frozen=True, kw_only=True):
+class RoutedOrder(Part, frozen=True, kw_only=True, gc=False):
     """A purchase order in a routing document."""
 
     reference: str = ""
@@ -392,7 +392,7 @@ class RoutedOrder(Part, frozen=True, kw_only=True):
     volume_unit: str = ""
 
 
-class RoutedLoad(Part, frozen=True, kw_only=True):
+class RoutedLoad(Part, frozen=True, kw_only=True, gc=False):
     """A load: where it goes, when it is ready or fetched, by whom."""
 
     number: str = ""
@@ -406,7 +406,7 @@ class RoutedLoad(Part, frozen=True, kw_only=True):
     orders: list[RoutedOrder] = []
 
 
-class Routing(Document, frozen=True, kw_only=True):
+class Routing(Document, frozen=True, kw_only=True, gc=False):
     """753 asks how to route loads; 754 tells."""
 
     loads: list[RoutedLoad] = []

@@ -10,18 +10,21 @@ from decimal import Decimal
 import msgspec
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Base of all shapes here: immutable, absent values left out."""
+class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """Base of all shapes here: immutable, absent values left out.
+
+    They never refer to one another in a circle, so the garbage collector need not follow them.
+    """
 
 
-class ItemId(Part, frozen=True, kw_only=True):
+class ItemId(Part, frozen=True, kw_only=True, gc=False):
     """What an item is called: `qualifier` says by whom (UP, SK, VN, ...)."""
 
     qualifier: str
     id: str
 
 
-class Reference(Part, frozen=True, kw_only=True):
+class Reference(Part, frozen=True, kw_only=True, gc=False):
     """Another number that belongs to the document or line."""
 
     qualifier: str
@@ -29,7 +32,7 @@ class Reference(Part, frozen=True, kw_only=True):
     text: str = ""
 
 
-class Moment(Part, frozen=True, kw_only=True):
+class Moment(Part, frozen=True, kw_only=True, gc=False):
     """A qualified day, with a time of day (HHMM or HHMMSS) and its zone's code where given."""
 
     qualifier: str
@@ -38,14 +41,14 @@ class Moment(Part, frozen=True, kw_only=True):
     zone: str = ""
 
 
-class Channel(Part, frozen=True, kw_only=True):
+class Channel(Part, frozen=True, kw_only=True, gc=False):
     """A way to reach somebody: TE telephone, EM e-mail, ..."""
 
     kind: str
     address: str
 
 
-class Contact(Part, frozen=True, kw_only=True):
+class Contact(Part, frozen=True, kw_only=True, gc=False):
     """Whom to ask."""
 
     role: str
@@ -53,7 +56,7 @@ class Contact(Part, frozen=True, kw_only=True):
     channels: list[Channel] = []
 
 
-class Party(Part, frozen=True, kw_only=True):
+class Party(Part, frozen=True, kw_only=True, gc=False):
     """Who, or where: `qualifier` says whose numbering `id` is in (9, 91, 92, UL)."""
 
     role: str
@@ -72,7 +75,7 @@ class Party(Part, frozen=True, kw_only=True):
     contacts: list[Contact] = []
 
 
-class Note(Part, frozen=True, kw_only=True):
+class Note(Part, frozen=True, kw_only=True, gc=False):
     """Free text: `text`, or `messages` line by line; `reference` names what they are about."""
 
     text: str = ""
@@ -82,7 +85,7 @@ class Note(Part, frozen=True, kw_only=True):
     language: str = ""
 
 
-class Mark(Part, frozen=True, kw_only=True):
+class Mark(Part, frozen=True, kw_only=True, gc=False):
     """A label on a package: GM or BJ an SSCC, CP a carrier's number; `last` ends a range."""
 
     qualifier: str
@@ -91,7 +94,7 @@ class Mark(Part, frozen=True, kw_only=True):
     more: list[str] = []
 
 
-class Carriage(Part, frozen=True, kw_only=True):
+class Carriage(Part, frozen=True, kw_only=True, gc=False):
     """How it travels; `qualifier` says whose code `carrier` is (2: SCAC)."""
 
     sequence: str = ""
@@ -104,7 +107,7 @@ class Carriage(Part, frozen=True, kw_only=True):
     status: str = ""
 
 
-class Load(Part, frozen=True, kw_only=True):
+class Load(Part, frozen=True, kw_only=True, gc=False):
     """How much of what packaging, and its weight."""
 
     packaging: str = ""
@@ -116,7 +119,7 @@ class Load(Part, frozen=True, kw_only=True):
     volume_unit: str = ""
 
 
-class Amount(Part, frozen=True, kw_only=True):
+class Amount(Part, frozen=True, kw_only=True, gc=False):
     """A quantity of a kind (33 available, 17 on hand, ...), and the days it is about."""
 
     kind: str
@@ -126,21 +129,21 @@ class Amount(Part, frozen=True, kw_only=True):
     places: list["Place"] = []
 
 
-class Place(Part, frozen=True, kw_only=True):
+class Place(Part, frozen=True, kw_only=True, gc=False):
     """Where a quantity is (EDIFACT LOC)."""
 
     qualifier: str
     id: str = ""
 
 
-class Split(Part, frozen=True, kw_only=True):
+class Split(Part, frozen=True, kw_only=True, gc=False):
     """A quantity for one of several destinations (SDQ)."""
 
     place: str
     quantity: Decimal
 
 
-class Splits(Part, frozen=True, kw_only=True):
+class Splits(Part, frozen=True, kw_only=True, gc=False):
     """Destinations of one line, in one numbering (`qualifier`) and unit."""
 
     unit: str
@@ -148,7 +151,7 @@ class Splits(Part, frozen=True, kw_only=True):
     rows: list[Split] = []
 
 
-class Pack(Part, frozen=True, kw_only=True):
+class Pack(Part, frozen=True, kw_only=True, gc=False):
     """How a line is packed: units in a pack, packs in a case; weight and volume of one."""
 
     packs: Decimal | None = None
@@ -163,7 +166,7 @@ class Pack(Part, frozen=True, kw_only=True):
     inner: Decimal | None = None
 
 
-class Charge(Part, frozen=True, kw_only=True):
+class Charge(Part, frozen=True, kw_only=True, gc=False):
     """An allowance (A), a charge (C) or neither (N); `amount` in currency units."""
 
     indicator: str
@@ -176,7 +179,7 @@ class Charge(Part, frozen=True, kw_only=True):
     text: str = ""
 
 
-class Tax(Part, frozen=True, kw_only=True):
+class Tax(Part, frozen=True, kw_only=True, gc=False):
     """A tax: its amount and rate."""
 
     kind: str
@@ -185,7 +188,7 @@ class Tax(Part, frozen=True, kw_only=True):
     jurisdiction: str = ""
 
 
-class Document(Part, frozen=True, kw_only=True):
+class Document(Part, frozen=True, kw_only=True, gc=False):
     """What every document has."""
 
     number: str = ""
@@ -203,7 +206,7 @@ class Document(Part, frozen=True, kw_only=True):
     hash_total: Decimal | None = None
 
 
-class Line(Part, frozen=True, kw_only=True):
+class Line(Part, frozen=True, kw_only=True, gc=False):
     """What every line has; `case_code` is the case's UPC, where a segment has a place for it."""
 
     line: str = ""

@@ -14,7 +14,7 @@ from stockbridge.connectors.edi.documents import model
 from stockbridge.connectors.edi.documents.edifact_sheets import MESSAGES
 from stockbridge.connectors.edi.documents.parts import Document
 from stockbridge.connectors.edi.documents.sheet import Sheet
-from stockbridge.connectors.edi.documents.sheet_reading import Placed, Reading
+from stockbridge.connectors.edi.documents.sheet_reading import Reading
 from stockbridge.connectors.edi.documents.x12_sheets import SHEETS
 from stockbridge.connectors.edi.events import (
     Event,
@@ -31,7 +31,7 @@ from stockbridge.connectors.edi.events import (
 from stockbridge.connectors.edi.findings import Finding, Severity, finding, worst
 from stockbridge.connectors.edi.segments import Segment
 
-LINES_MAX: Final = 5_000
+LINES_MAX: Final = 1_000
 _IN_PIECES: Final = (model.StockReport, model.ActivityReport)
 
 
@@ -76,7 +76,7 @@ class _Open:
         self.sheet = sheet
         self.reading = Reading(decimal)
         self.header: dict[str, Any] = {}
-        self.items: dict[str, Any] = {}
+        self.items: list[Any] = []
         self.segments: list[Segment] = []
         self.piece = 0
 
@@ -85,10 +85,10 @@ class _Open:
         if self.sheet is None:
             self.segments += part.segments
             return False
-        placed = [Placed(part.position + i, s) for i, s in enumerate(part.segments)]
+        placed = list(enumerate(part.segments, start=part.position))
         if part.kind == "item":
-            for name, values in self.reading.read(self.sheet.items, placed).items():
-                self.items.setdefault(name, []).extend(values)
+            for values in self.reading.read(self.sheet.items, placed).get(self.sheet.into, ()):
+                self._add_item(values, self.sheet, part)
         elif part.kind == "header":
             self.header |= self.reading.read(self.sheet.header, placed)
         else:
@@ -98,13 +98,20 @@ class _Open:
                     self.header[name] = [*self.header.get(name, []), *value]
                 else:
                     self.header[name] = value
-        return self.sheet.shape in _IN_PIECES and len(self.items.get("lines", ())) >= LINES_MAX
+        return self.sheet.shape in _IN_PIECES and len(self.items) >= LINES_MAX
+
+    def _add_item(self, values: dict[str, Any], sheet: Sheet, part: Part) -> None:
+        try:
+            self.items.append(msgspec.convert(values, sheet.item_shape))
+        except msgspec.ValidationError as error:
+            where: dict[str, Any] = {"segment": part.segments[0][0], "position": part.position}
+            self.reading.findings.append(finding("VALUE", f"{self.head.code}: {error}", **where))
 
     def document(self) -> Document | None:
         """The document of what was read since the last piece."""
         if self.sheet is None:
             return None
-        content, self.items = self.header | self.items, {}
+        content, self.items = self.header | {self.sheet.into: self.items}, []
         try:
             return msgspec.convert(content, self.sheet.shape)
         except msgspec.ValidationError as error:

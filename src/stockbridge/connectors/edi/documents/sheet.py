@@ -6,7 +6,7 @@ loop, and leaves alone what no sheet names; writing follows the sheet's order, w
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args, get_type_hints
 
 from stockbridge.connectors.edi.documents.parts import Document
 from stockbridge.connectors.edi.segments import Segment, at
@@ -65,6 +65,8 @@ class Seg:
 
     def takes(self, segment: Segment) -> bool:
         """Whether the segment is one of these."""
+        if not self.when:
+            return True
         return all(at(segment, *place) in values for place, values in self.when.items())
 
 
@@ -155,12 +157,17 @@ def rows(first: int, last: int) -> Field:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """How a set reads and writes as a document of `shape`. `items` holds one loop: its item."""
+    """How a set reads and writes as a document of `shape`. `items` holds one loop: its item.
+
+    Items are `item_shape`s in the document's list `into`.
+    """
 
     shape: type[Document]
     header: Scope
     items: Scope
     trailer: Scope
+    into: str
+    item_shape: type[Any]
 
 
 def sheet(
@@ -170,4 +177,5 @@ def sheet(
     trailer: tuple[Seg | Loop, ...] = (),
 ) -> Sheet:
     """A sheet of nodes in the order of the set."""
-    return Sheet(shape, Scope(header), Scope([item]), Scope(trailer))
+    (item_shape,) = get_args(get_type_hints(shape)[item.into])
+    return Sheet(shape, Scope(header), Scope([item]), Scope(trailer), item.into, item_shape)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import date
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from stockbridge.connectors.edi.documents.sheet import Field, Kind, Loop, Scope, Seg
 from stockbridge.connectors.edi.findings import Finding, finding
@@ -14,11 +14,8 @@ YEARS: Final = range(1970, 2200)
 """Years that are no typing mistake."""
 
 
-class Placed(NamedTuple):
-    """A segment and its position in its set."""
-
-    position: int
-    segment: Segment
+Placed = tuple[int, Segment]
+"""A segment after its position in its set."""
 
 
 class Reading:
@@ -33,23 +30,28 @@ class Reading:
         """The fields that the segments give."""
         found: dict[str, Any] = {}
         opened: list[tuple[Loop, list[Placed]]] = []
+        inside: Loop | None = None
         for one in placed:
-            tag = one.segment[0]
-            inside = opened[-1] if opened else None
-            if inside and tag != inside[0].first.tag and tag in inside[0].scope.tags:
-                inside[1].append(one)
+            segment = one[1]
+            tag = segment[0]
+            if inside is not None and tag != inside.first.tag and tag in inside.scope.tags:
+                opened[-1][1].append(one)
                 continue
-            loop = next((n for n in scope.loops.get(tag, ()) if n.first.takes(one.segment)), None)
+            loops = scope.loops.get(tag)
+            loop = _taking(loops, segment) if loops else None
             if loop is not None:
+                inside = loop
                 opened.append((loop, [one]))
                 continue
-            seg = next((n for n in scope.segs.get(tag, ()) if n.takes(one.segment)), None)
+            segs = scope.segs.get(tag)
+            seg = next((n for n in segs if n.takes(segment)), None) if segs else None
             if seg is None:
                 self.unread += 1
             else:
                 self._put(found, seg.into, self._fields(seg, one), is_many=seg.is_many)
         for loop, inner in opened:
-            value = self.read(loop.scope, inner)
+            is_alone = len(inner) == 1
+            value = self._fields(loop.first, inner[0]) if is_alone else self.read(loop.scope, inner)
             self._put(found, loop.into, value, is_many=loop.is_many)
         return found
 
@@ -68,37 +70,54 @@ class Reading:
                     found.setdefault(name, one)
 
     def _fields(self, seg: Seg, one: Placed) -> dict[str, Any]:
-        values = {}
+        values: dict[str, Any] = {}
+        segment = one[1]
+        size = len(segment)
         for name, field in seg.fields.items():
+            if field.element >= size:
+                continue
+            if field.kind == "text" and not field.component:
+                text = segment[field.element]
+                if text:
+                    values[name] = text
+                continue
             value = self._value(field, one)
             if value is not None and value not in ("", []):
                 values[name] = value
         return values
 
     def _value(self, field: Field, one: Placed) -> Any:
-        segment = one.segment
         if field.kind == "tuples":
             return list(self._tuples(field, one))
         if field.kind == "rest":
-            return [value for value in segment[field.element :] if value]
+            return [value for value in one[1][field.element :] if value]
         if field.kind == "parts":
-            return [text for text in at(segment, field.element).split(COMPONENT) if text]
-        return self._scalar(field, one)
+            return [text for text in at(one[1], field.element).split(COMPONENT) if text]
+        return self._scalar(field, field.element, one)
 
     def _tuples(self, field: Field, one: Placed) -> Iterator[dict[str, Any]]:
+        segment = one[1]
         for start in field.starts:
-            if start >= len(one.segment):
+            if start >= len(segment):
                 return
             values = {}
             for name, part in field.parts:
-                value = self._scalar(part._replace(element=start + part.element), one)
+                value = self._scalar(part, start + part.element, one)
                 if value is not None and value != "":
                     values[name] = value
-            if all(name in values for name, _ in field.parts[: field.needed]):
+            if len(values) == len(field.parts) or self._has_needed(field, values):
                 yield values
 
-    def _scalar(self, field: Field, one: Placed) -> Any:
-        text = at(one.segment, field.element, field.component)
+    @staticmethod
+    def _has_needed(field: Field, values: dict[str, Any]) -> bool:
+        return all(name in values for name, _ in field.parts[: field.needed])
+
+    def _scalar(self, field: Field, element: int, one: Placed) -> Any:
+        """One value; None, and a finding, when it is not what it should be."""
+        position, segment = one
+        if element >= len(segment):
+            return None
+        text = at(segment, element, field.component) if field.component else segment[element]
         if not text or field.kind == "text":
             return text
         try:
@@ -109,14 +128,18 @@ class Reading:
                 finding(
                     "VALUE",
                     f"{text[:40]!r} is no {words.get(field.kind, 'number')}",
-                    segment=one.segment[0],
-                    position=one.position,
-                    element=field.element,
+                    segment=segment[0],
+                    position=position,
+                    element=element,
                     component=field.component,
                     value=text[:80],
                 )
             )
             return None
+
+
+def _taking(loops: Sequence[Loop], segment: Segment) -> Loop | None:
+    return next((loop for loop in loops if loop.first.takes(segment)), None)
 
 
 def _parsed(kind: Kind, text: str, decimal: str) -> Any:

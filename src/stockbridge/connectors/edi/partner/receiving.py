@@ -12,8 +12,12 @@ from stockbridge.connectors.edi.documents.parts import Document
 from stockbridge.connectors.edi.partner import defaults
 from stockbridge.connectors.edi.partner.booking import Book, Booking
 from stockbridge.connectors.edi.partner.naming import RECEIVED, SHIPPED, Words
+from stockbridge.connectors.edi.partner.shipping import is_report
 
 CUSTOMER_RETURN: Final = "C"
+REPORTS: Final = ("F", "J", "N", CUSTOMER_RETURN, "")
+_RECEIVED_AMOUNTS: Final = ("194", "48")
+"""EDIFACT 6063: received and accepted, else received."""
 REVERSAL: Final = "2"
 _AT_BUILDING: Final = ("WH", "ST", "DP")
 _FROM: Final = ("SF",)
@@ -23,6 +27,8 @@ _EXPECTED: Final = ("17", "017", "02")
 def book_receipt(receipt: Receipt, words: Words) -> Booking:
     """Received facts: what is good, and apart from it what is damaged or held."""
     book = Book(words)
+    if not is_report(receipt.reporting, REPORTS, words):
+        return book.booking()
     place = words.needed_place(receipt.parties, _roles(words))
     source = words.place(receipt.parties, _FROM)
     is_transfer = words.profile.receipt_is == "transfer"
@@ -51,7 +57,8 @@ def _book_line(
         words.find("CODE_UNMAPPED", f"{what} reverses an earlier report (W0709 2)")
         return
     parts = _parts(line, what, words)
-    item, unit = words.item(line), words.unit(line.unit)
+    _, unit_code = _received(line)
+    item, unit = words.item(line), words.unit(unit_code)
     if item is None or unit is None or parts is None:
         return
     for state, quantity in parts.items():
@@ -72,13 +79,28 @@ def _book_line(
         _book_part(receipt, line, data, state, source, book)
 
 
+def _received(line: ReceivedLine) -> tuple[Decimal | None, str]:
+    """(quantity, unit) of a line; of several amounts, what was accepted."""
+    if line.received is not None:
+        return line.received, line.unit
+    for kind in _RECEIVED_AMOUNTS:
+        for amount in line.amounts:
+            if amount.kind == kind:
+                return amount.quantity, amount.unit
+    return None, line.unit
+
+
 def _parts(line: ReceivedLine, what: str, words: Words) -> dict[str, int] | None:
     """Whole quantities by state: available, quarantined."""
-    received = words.whole(line.received, what)
+    quantity, unit = _received(line)
+    received = words.whole(quantity, what)
     if received is None:
         return None
     apart = {"quarantined": Decimal(0), "not_stocked": Decimal(0)}
     for one in line.conditions:
+        if one.unit and one.unit != unit:
+            words.find("UNIT_UNMAPPED", f"{what}: received in {unit}, apart from it in {one.unit}")
+            return None
         handling = defaults.handling(words.profile, one.condition)
         if handling is None:
             words.find("CODE_UNMAPPED", f"{what}: condition {one.condition!r} is not agreed")
@@ -141,6 +163,8 @@ def _check_total(receipt: Receipt, words: Words) -> None:
 def book_transfer(transfer: Transfer, words: Words) -> Booking:
     """Goods that left one of our locations for another."""
     book = Book(words)
+    if not is_report(transfer.reporting, REPORTS, words):
+        return book.booking()
     source = words.needed_place(transfer.parties, _FROM)
     target = words.needed_place(transfer.parties, _AT_BUILDING)
     if source is None or target is None:

@@ -7,8 +7,11 @@ from stockbridge.connectors.edi.partner import defaults
 from stockbridge.connectors.edi.partner.booking import Book, Booking, Short
 from stockbridge.connectors.edi.partner.naming import SHIPPED, Words
 
-SIMULATED: Final = "K"
 NO_EXCEPTIONS: Final = "N"
+REPORTS: Final = ("F", "J", "N", "")
+"""Element 514 of reports whose lines are what was shipped. X names exceptions only, R replaces an
+earlier report, A to C and P are other events: a person looks at those."""
+SIMULATED: Final = "K"
 REVERSAL: Final = "2"
 PACKAGE_MARKS: Final = ("GM", "AA", "BJ", "CP", "CA")
 
@@ -16,8 +19,7 @@ PACKAGE_MARKS: Final = ("GM", "AA", "BJ", "CP", "CA")
 def book_shipment(shipment: Shipment, words: Words) -> Booking:
     """Shipped facts, one for each (line, item, package, lot), and what came short."""
     book = Book(words)
-    if shipment.reporting == SIMULATED:
-        words.find("NOT_BOOKED", "a simulation (W0601 K) books nothing")
+    if not is_report(shipment.reporting, REPORTS, words):
         return book.booking()
     if not shipment.order:
         words.find("VALUE", "W0602 names no order of ours", segment="W06", element=2)
@@ -31,6 +33,17 @@ def book_shipment(shipment: Shipment, words: Words) -> Booking:
             _book_line(shipment, group, line, place, book)
     _check_total(shipment, words)
     return book.booking()
+
+
+def is_report(reporting: str, reports: tuple[str, ...], words: Words) -> bool:
+    """Whether a warehouse document tells what happened, by its element 514."""
+    if reporting in reports:
+        return True
+    if reporting == SIMULATED:
+        words.find("NOT_BOOKED", "a simulation (K) books nothing")
+    else:
+        words.find("CODE_UNMAPPED", f"a person decides what reporting code {reporting!r} means")
+    return False
 
 
 def _all_as_ordered(shipment: Shipment, book: Book) -> None:

@@ -127,6 +127,8 @@ def test_no_fact_is_later_than_its_message():
         (HEAD_945.replace("*SO-1*", "**"), ["VALUE"]),
         (HEAD_945.replace("DC1", "DC7"), ["LOCATION_UNNAMED"]),
         (HEAD_945.replace("W06*F", "W06*K"), ["NOT_BOOKED"]),
+        # exceptions only; a replacement; an adjustment, a return, a production receipt
+        *[(HEAD_945.replace("W06*F", f"W06*{c}"), ["CODE_UNMAPPED"]) for c in "XRABCPOS"],
     ],
 )
 def test_a_945_that_names_no_order_or_place_books_nothing(head, found):
@@ -186,6 +188,7 @@ RECEIVED = [
         [],
     ),
     ("W07*10*EA**SK*MUG-1****2;", {}, [], ["CODE_UNMAPPED"]),
+    ("W07*10*CA**SK*MUG-1;W13*2*EA*01;", {}, [], ["UNIT_UNMAPPED"]),
     ("W07*10*EA**SK*MUG-1;W14*11;", {},
      [("stock.received", 10, "MUG-1", "TR-1", None, {"package": "RC-1"})], ["TOTAL"]),
 ]  # fmt: skip
@@ -212,6 +215,13 @@ def test_a_customers_return_waits_in_quarantine():
     head = HEAD_944.replace("W17*F", "W17*C") + "N9*RM*RMA-7;"
     got = meaning("944", f"{head}W07*2*EA**SK*MUG-1;W14*2;")
     assert said(got) == [("stock.returned", 2, "MUG-1", "RMA-7", None, {"package": "RC-1"})]
+
+
+@pytest.mark.parametrize("reporting,found", [("K", "NOT_BOOKED"), ("R", "CODE_UNMAPPED")])
+def test_a_944_that_is_no_report_books_nothing(reporting, found):
+    head = HEAD_944.replace("W17*F", f"W17*{reporting}")
+    got = meaning("944", f"{head}W07*2*EA**SK*MUG-1;W14*2;")
+    assert (got.facts, codes(got)) == ([], [found])
 
 
 def test_a_transfer_must_say_where_from():

@@ -111,6 +111,12 @@ def test_a_recadv_books_what_was_received():
     ]
 
 
+def test_what_was_accepted_goes_before_what_was_received():
+    text = edifact_text("RECADV").replace("QTY+12:12:PCE", "QTY+194:7:PCE")
+    ((_, quantity, *_),) = said(of_text(text, _edifact_profile()))
+    assert quantity == 7
+
+
 def test_a_desadv_is_supply_on_its_way():
     got = of_text(edifact_text("DESADV"), _edifact_profile())
     assert said(got) == [("supply.shipped", 10, "MUG-1", "SHIP-1", "PO-1:1", {})]

@@ -4,8 +4,10 @@ import pytest
 
 from stockbridge.connectors.edi.segments import Segment
 from stockbridge.connectors.edi.tests import x12_tables
+from stockbridge.connectors.edi.tests.files import codes, events, interchange
 from stockbridge.connectors.edi.x12.dictionary import UNLIMITED, tables
 from stockbridge.connectors.edi.x12.elements import SegmentCheck, segment_checks
+from stockbridge.connectors.edi.x12.structure import Structure
 
 
 @pytest.mark.skipif(not x12_tables.SOURCE.is_file(), reason="../shared is not beside the project")
@@ -51,6 +53,28 @@ def test_a_learned_shape_takes_what_is_as_good(good, alike, unlike):
     assert not found(good)
     assert not found(alike)
     assert found(unlike)
+
+
+def test_a_large_file_is_checked_by_what_its_first_segments_taught(monkeypatch):
+    worked_out = []
+    check, find = SegmentCheck.check, Structure._find
+
+    def counted_check(self, segment, position):
+        worked_out.append(segment)
+        return check(self, segment, position)
+
+    def counted_find(self, stand, tag):
+        worked_out.append(tag)
+        return find(self, stand, tag)
+
+    monkeypatch.setattr(SegmentCheck, "check", counted_check)
+    monkeypatch.setattr(Structure, "_find", counted_find)
+    lines = "".join(
+        f"LIN*{i}*SK*I{i}*UP*{i:012}~QTY*33*{i}*EA~QTY*17*{i * 7}*EA~" for i in range(2_000)
+    )
+    got = events(interchange(f"846~BIA*00*SI*R1*20260131~{lines}CTT*2000~"))
+    assert codes(got) == []
+    assert len(worked_out) < 100
 
 
 def test_checks_with_and_without_codes_are_apart():

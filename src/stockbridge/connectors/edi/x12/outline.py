@@ -18,6 +18,7 @@ from stockbridge.connectors.edi.x12.elements import segment_checks
 from stockbridge.connectors.edi.x12.structure import Step, structure_of
 
 _OWN_VERSIONS: Final = ("753", "754", "999")
+_DEPTH_MAX: Final = 16
 _BOUNDS: Final = {"LS": INNER, "LE": OUTER}
 
 
@@ -65,20 +66,26 @@ class SetChecker:
         self._severities = _severities(policy)
         self._stand = self._structure.start
         self._uses = 1
-        self._rounds: list[int] = []
+        self._same_at = 0
+        self._rounds = [0] * _DEPTH_MAX
 
     def check(self, segment: Segment, text: str, position: int) -> list[Finding] | None:
         """What is wrong with the next segment."""
         tag = segment[0]
         step = self._stand.steps.get(tag) or self._structure.step(self._stand, tag)
-        found = None if step.is_plain else self._stepped(step, tag, position)
+        found = None
+        depth = step.depth
+        if depth:
+            rounds = self._rounds
+            rounds[depth] = count = rounds[depth] + 1 if step.is_round else 1
+            if count == step.rounds_max + 1:
+                found = [_too_many_rounds(step, tag, position)]
+        if step.is_told:
+            found = [*(found or ()), *self._told(step, tag, position)]
         self._stand = step.to
         check = self._checks.get(tag)
-        if check is None:
-            return found and self._judged(found)
-        if check.match is not None and check.match(text) is not None:
-            return found and self._judged(found)
-        found = [*(found or ()), *check.check(segment, position)]
+        if check is not None and (check.match is None or check.match(text) is None):
+            found = [*(found or ()), *check.check(segment, position)]
         return self._judged(found) if found else None
 
     def finish(self, position: int) -> list[Finding]:
@@ -86,26 +93,19 @@ class SetChecker:
         missing = self._structure.missing_at_end(self._stand)
         return self._judged([_missing(tag, position) for tag in missing])
 
-    def _stepped(self, step: Step, tag: str, position: int) -> list[Finding] | None:
-        """Count what is limited, and say what the step found."""
-        found: list[Finding] = []
+    def _told(self, step: Step, tag: str, position: int) -> list[Finding]:
+        """What the step itself says: a fault, what was passed over, a segment once too often."""
         where: dict[str, Any] = {"segment": tag[:8], "position": position}
-        if step.depth:
-            at = step.depth - 1
-            count = self._rounds[at] + 1 if step.is_round else 1
-            self._rounds[at:] = [count]
-            if count == step.rounds_max + 1:
-                message = f"the loop of {tag} comes more than {step.rounds_max} times"
-                found.append(finding("LOOP_REPEATS", message, **where))
-        is_counted = self._stand.is_limited and step.is_same
-        self._uses = self._uses + 1 if is_counted else 1 + step.is_same
-        if step.is_same and self._uses == step.uses_max + 1:
-            message = f"{tag} comes more than {step.uses_max} times"
-            found.append(finding("SEGMENT_REPEATS", message, **where))
+        found = [_missing(name, position) for name in step.missing]
         if step.fault:
             found.append(finding(step.fault, f"{tag[:8]!r} {_FAULT_SAYS[step.fault]}", **where))
-        found += [_missing(name, position) for name in step.missing]
-        return found or None
+        if step.is_same:
+            self._uses = self._uses + 1 if self._same_at == position - 1 else 2
+            self._same_at = position
+            if self._uses == step.uses_max + 1:
+                message = f"{tag} comes more than {step.uses_max} times"
+                found.append(finding("SEGMENT_REPEATS", message, **where))
+        return found
 
     def _judged(self, found: list[Finding]) -> list[Finding]:
         if self._is_ours and not self._severities:
@@ -124,6 +124,11 @@ _FAULT_SAYS: Final = {
     "SEGMENT_NOT_IN_SET": "does not belong to this set",
     "SEGMENT_UNKNOWN": "is no segment of X12",
 }
+
+
+def _too_many_rounds(step: Step, tag: str, position: int) -> Finding:
+    message = f"the loop of {tag} comes more than {step.rounds_max} times"
+    return finding("LOOP_REPEATS", message, segment=tag, position=position)
 
 
 def _missing(tag: str, position: int) -> Finding:

@@ -18,8 +18,8 @@ class Step:
     """What a segment means at a place. `missing` are mandatory segments that were passed over.
 
     `depth` and `rounds_max` are set when it begins a round of a loop, `is_round` when that loop
-    has gone round before; `fault` when it fits nowhere. A plain step has nothing to count or say,
-    but that the next use of the same segment is its second.
+    has gone round before; `fault` when it fits nowhere. `is_told`: there is something to say, or a
+    limited repetition to count.
     """
 
     to: "Stand"
@@ -30,18 +30,14 @@ class Step:
     rounds_max: int = 0
     is_round: bool = False
     fault: str = ""
-    is_plain: bool = False
+    is_told: bool = False
 
 
 @dataclass(slots=True)
 class Stand:
-    """A place, and the steps from it that are known by now.
-
-    `is_limited`: a segment that may come again here, but not for ever.
-    """
+    """A place, and the steps from it that are known by now."""
 
     place: Place
-    is_limited: bool
     steps: dict[str, Step] = field(default_factory=dict)
 
 
@@ -58,8 +54,8 @@ class Structure:
         found = self._find(stand, tag)
         depth = found.depth
         found.is_round = 0 < depth == _shared(found.to.place, stand.place, depth)
-        is_counted = stand.is_limited or found.to.is_limited or found.uses_max == found.is_same == 1
-        found.is_plain = not (found.fault or found.missing or depth or is_counted)
+        is_counted = found.is_same and found.uses_max < UNLIMITED
+        found.is_told = bool(found.fault or found.missing or is_counted)
         if tag in tables().tags:
             stand.steps[tag] = found
         return found
@@ -73,11 +69,7 @@ class Structure:
         return tuple(missing)
 
     def _stand(self, place: Place) -> Stand:
-        if place not in self._stands:
-            uses = self._nodes(place[:-1])[place[-1]].uses_max if place[-1] >= 0 else 1
-            is_first = place[-1] <= 0
-            self._stands[place] = Stand(place, not is_first and 1 < uses < UNLIMITED)
-        return self._stands[place]
+        return self._stands.setdefault(place, Stand(place))
 
     def _nodes(self, way: Place) -> tuple[Node, ...]:
         nodes = self.table.root.nodes
