@@ -34,6 +34,7 @@ class Shop:
         self.loses_answers = 0
         self.before_write: list[Any] = []
         self.hangs: set[str] = set()
+        self.call_seconds = 0.0
         self.url = ""
 
     def sell(self, item: str, units: int = 1, location: str = "") -> None:
@@ -46,6 +47,7 @@ class Shop:
             return web.Response(status=503)
         if self.hangs & {row["item"] for row in rows}:
             await asyncio.sleep(30)
+        await asyncio.sleep(self.call_seconds)
         while self.before_write:
             self.before_write.pop()()
         answers = [self._set(row) for row in rows]

@@ -63,6 +63,17 @@ async def test_what_a_killed_worker_did_not_do_is_done(dsn):
         await settled(hub, shop, 9)
 
 
+async def test_a_worker_that_is_stopped_ends_its_calls_first(dsn):
+    async with hub_and_shop(dsn) as (hub, shop):
+        await begun(hub, shop)
+        shop.call_seconds = 0.3
+        calls = shop.calls["publish"]
+        await hub.count("A", 9)
+        await until(lambda: shop.calls["publish"] > calls)
+    row = await hub.state("A")
+    assert (row["state"], row["published"]) == ("ok", 9)
+
+
 async def test_two_publishers_never_send_one_figure_twice(dsn):
     async with hub_and_shop(dsn, None, manifest(rows_max=1)) as (hub, shop):
         pool = hub.publisher._pool

@@ -46,6 +46,7 @@ _MARGIN_SECONDS: Final = 10.0
 _IDLE_SECONDS_MAX: Final = 2.0
 _THROTTLED_SECONDS_MAX: Final = 1.0
 _AWAY_SECONDS: Final = 1.0
+_FINISH_SECONDS: Final = 3.0
 _CLOSED_SECONDS: Final = 2.0
 _AWAY = (psycopg.Error, PoolTimeout, OSError)
 
@@ -167,9 +168,15 @@ class Lane:
                     closed = isinstance(error, Misconfigured)
                     await asyncio.sleep(_CLOSED_SECONDS if closed else _AWAY_SECONDS)
         finally:
-            for task in self._busy:
-                task.cancel()
-            await asyncio.gather(*self._busy, return_exceptions=True)
+            await self._finish()
+
+    async def _finish(self) -> None:
+        """Let calls under way end, so that nobody must look after them; not for long."""
+        if self._busy:
+            await asyncio.wait(self._busy, timeout=_FINISH_SECONDS)
+        for task in self._busy:
+            task.cancel()
+        await asyncio.gather(*self._busy, return_exceptions=True)
 
     async def _rest(self, seconds: float) -> None:
         if seconds > 0:
