@@ -36,6 +36,8 @@ async def test_items_are_listed_and_their_figures_follow_the_stock(api):
         return [item["desired"] for item in items] == [6]
 
     await until(wanted)
+    metrics = (await api.get("/metrics")).text
+    assert "stockbridge_listings_desired_changes_total 1.0" in metrics
     explained = (await api.get("/v1/availability/A/explain?channel=web")).json()
     (told,) = explained["listings"]
     assert (told["system"], told["desired"], told["published"]) == ("PORTAL", 6, None)
