@@ -10,7 +10,8 @@ Actions name documents and reservations; `r1` stands for the id the hub gave. Op
 line item is `SKU:quantity`, with a unit `A:2CASE`, a location `A:2@W1` where the action takes one
 for each line. Every refusal is held to have changed nothing, as is everything marked `same`;
 `lapses=r1` tells that the action first ends what is due. `A@W1` looks at a balance: states not
-named are 0. After the last line every law of the books is checked.
+named are 0. `told` lists the deliveries owed since it was asked last. After the last line every
+law of the books is checked.
 """
 
 import re
@@ -44,6 +45,7 @@ DUMPS = {
     "count_anchor": "*",
     "sales_order": "order_id, state, content::text, events, ended_at",
     "order_event": "*",
+    "delivery": "delivery_id, system, operation, payload::text",
 }
 ITEM = re.compile(r"(?P<sku>[A-Z]+|\d+):(?P<quantity>-?\d+)(?P<uom>[A-Z]+)?(@(?P<place>\w+))?")
 STAGES = {"allocate": "allocated", "deallocate": "deallocated", "pick": "picked",
@@ -113,6 +115,7 @@ class Stage:
         self.engine = engine
         self.conn = conn
         self.ids: dict[str, str] = {}
+        self._told_up_to = 0
 
     async def act(self, line: Line) -> None:
         """Do one line."""
@@ -121,6 +124,8 @@ class Stage:
             assert told == _states(line.expected), f"{line.text}: {told}"
         elif line.verb == "exceptions":
             assert await self._exceptions() == sorted(line.expected), line.text
+        elif line.verb == "told":
+            assert await self._deliveries() == line.expected, line.text
         elif line.verb == "fence_of":
             assert [str(await self._fence(*line.words))] == line.expected, line.text
         elif line.verb == "due":
@@ -135,7 +140,8 @@ class Stage:
     def _command(self, line: Line) -> Command:
         body = ACTIONS[line.verb](self, line)
         key = line.options.get("key")
-        return Command(body, "tester", key, "story", line.options.get("bound"))
+        channel, system = line.options.get("bound"), line.options.get("from")
+        return Command(body, "tester", key, "story", channel, system)
 
     def _hold_to(self, line: Line, outcome: Outcome) -> None:
         told = outcome.document
@@ -161,6 +167,21 @@ class Stage:
     async def _exceptions(self) -> list[str]:
         cursor = await self.conn.execute(b"SELECT kind FROM exception WHERE resolved_at IS NULL")
         return sorted(row[0] for row in await cursor.fetchall())
+
+    async def _deliveries(self) -> list[str]:
+        """`ship:P1=1:2+2:1` for a shipment of parcel P1 with 2 of line 1 and 1 of line 2."""
+        cursor = await self.conn.execute(
+            b"SELECT delivery_id, operation, payload FROM delivery"
+            b" WHERE delivery_id > %s ORDER BY delivery_id",
+            (self._told_up_to,),
+        )
+        found = []
+        for number, operation, payload in await cursor.fetchall():
+            self._told_up_to = number
+            lines = "+".join(f"{line['line']}:{line['quantity']}" for line in payload["lines"])
+            name = f":{payload['package']}" if "package" in payload else ""
+            found.append(f"{operation.partition('_')[2]}{name}={lines}")
+        return found
 
     async def _fence(self, channel: str, sku: str, location: str) -> int:
         cursor = await self.conn.execute(
@@ -372,7 +393,8 @@ def _revise(_stage: Stage, line: Line) -> o.EditOrder:
 
 def _cancel(_stage: Stage, line: Line) -> o.CancelOrder:
     lines = [o.CancelLine(i["sku"], i["quantity"]) for i in line.items]
-    return o.CancelOrder(**_order(line), lines=lines, cancellation=line.options.get("id"))
+    by: Any = line.options.get("by")
+    return o.CancelOrder(**_order(line), lines=lines, cancellation=line.options.get("id"), by=by)
 
 
 def _hear(_stage: Stage, line: Line) -> o.AnswerOrder:

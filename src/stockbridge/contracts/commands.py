@@ -130,6 +130,7 @@ class ReportShipment(Shape, frozen=True, kw_only=True):
     """A building's progress on a fulfilment; by default goods left for a customer.
 
     `reservation` or `document.number` (the reservation's reference) says whose promise it keeps.
+    `carrier` and `tracking` are for whoever waits for the parcel.
     """
 
     shipment: Number
@@ -138,6 +139,9 @@ class ReportShipment(Shape, frozen=True, kw_only=True):
     stage: Literal["allocated", "deallocated", "picked", "packed", "shipped"] = "shipped"
     reservation: ReservationId | None = None
     document: Document | None = None
+    carrier: Number | None = None
+    tracking: Number | None = None
+    tracking_url: Text | None = None
     occurred_at: Moment | None = None
     source: Code | None = None
     sequence: NotNegative | None = None

@@ -22,7 +22,7 @@ from stockbridge.domain.world.model import (
     Supply,
 )
 from stockbridge.domain.world.needs import Needs
-from stockbridge.domain.world.order import Order, OrderContent
+from stockbridge.domain.world.order import Order, OrderContent, Told
 from stockbridge.domain.world.world import World
 from stockbridge.kernel.accounts import AVAILABLE
 from stockbridge.store.arrays import ints, moments, texts
@@ -40,6 +40,7 @@ FULFILMENT_SQL = load(fulfilment.__name__)
 ORDERS_SQL = load(orders.__name__)
 
 decode_content = msgspec.json.Decoder(OrderContent).decode
+decode_told = msgspec.json.Decoder(Told).decode
 decode_reports = msgspec.json.Decoder(dict[str, Report]).decode
 decode_lines = msgspec.json.Decoder(list[ReservationLine]).decode
 decode_promised = msgspec.json.Decoder(list[Promised]).decode
@@ -171,7 +172,7 @@ def _hold(world: World, row: tuple[Any, ...]) -> None:
 
 
 def _order(world: World, row: tuple[Any, ...]) -> None:
-    row = (*row[:5], decode_content(row[5]), *row[6:])
+    row = (*row[:5], decode_content(row[5]), *row[6:-1], decode_told(row[-1]))
     world.see_order(Order(*row))
 
 

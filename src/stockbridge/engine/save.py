@@ -411,6 +411,7 @@ def _orders(world: World) -> Iterable[Write]:
             "updated": moments([order.updated_at for order in rows]),
             "ended": moments([order.ended_at for order in rows]),
             "correlation_ids": texts([order.correlation_id for order in rows]),
+            "told": texts([encode_lines(order.told).decode() for order in rows]),
         },
     )
     if world.order_events:

@@ -86,6 +86,9 @@ def stage(name: Stage) -> Callable[[StageFact], ReportShipment]:
             stage=name,
             reservation=fact.reservation,
             document=_document(fact),
+            carrier=fact.carrier,
+            tracking=fact.tracking,
+            tracking_url=fact.tracking_url,
             **_dated(fact),
         )
 

@@ -14,6 +14,7 @@ from stockbridge.contracts.base import (
     Shape,
     Signed,
     Sku,
+    Text,
     Uom,
 )
 from stockbridge.contracts.commands import ReservationId
@@ -68,6 +69,9 @@ class StageFact(MovedFact, frozen=True, kw_only=True):
 
     fulfillment: Number | None = None
     reservation: ReservationId | None = None
+    carrier: Number | None = None
+    tracking: Number | None = None
+    tracking_url: Text | None = None
 
 
 class StockAllocated(StageFact, frozen=True, kw_only=True):

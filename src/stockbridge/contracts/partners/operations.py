@@ -8,7 +8,7 @@ from stockbridge.contracts.base import Moment
 
 
 class ToldLine(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A line of the partner's order: its own line id, and how many base units."""
+    """A line of the partner's order: its own line id, and how many in its unit."""
 
     line: str
     sku: str

@@ -44,7 +44,8 @@ class Masters(Catalog):
         locations = [Location(*row) for row in await _rows(conn, SQL.all_locations)]
         channels = await _channels(conn)
         reasons = [ReasonCode(*row) for row in await _rows(conn, SQL.all_reason_codes)]
-        systems = [System(*row) for row in await _rows(conn, SQL.all_systems)]
+        rows = await _rows(conn, SQL.all_systems)
+        systems = [System(*(*row[:-1], tuple(row[-1]))) for row in rows]
         self.has_fences = bool((await _rows(conn, SQL.any_fences))[0][0])
         self.locations = {location.code: location for location in locations}
         for location in locations:

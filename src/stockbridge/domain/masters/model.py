@@ -45,7 +45,7 @@ class ReasonCode:
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """A partner's endpoint; `criticality` 1 is the most critical."""
+    """A partner's endpoint; `criticality` 1 is the most critical; `operations` it is owed."""
 
     system_id: int
     code: str
@@ -54,6 +54,11 @@ class System:
     criticality: int = 3
     owner_team: str = "operations"
     lifecycle: str = "draft"
+    operations: tuple[str, ...] = ()
+
+    def takes(self, operation: str) -> bool:
+        """Whether deliveries of it are owed: not while it is drawn up, nor once it is retired."""
+        return operation in self.operations and self.lifecycle not in ("draft", "retired")
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ SELECT code, description, sign, account, active FROM reason_code ORDER BY code;
 
 -- name: all_systems
 -- Every partner's endpoint.
-SELECT system_id, code, kind, name, criticality, owner_team, lifecycle
+SELECT system_id, code, kind, name, criticality, owner_team, lifecycle, operations
 FROM system ORDER BY system_id;
 
 -- name: any_fences

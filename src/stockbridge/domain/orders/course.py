@@ -12,6 +12,7 @@ from stockbridge.domain.orders.holding import Plan, apply_stock, plan_stock, ref
 from stockbridge.domain.orders.placing import numbered
 from stockbridge.domain.orders.progress import LineView, views_of
 from stockbridge.domain.orders.rules import ENDED, Stock, may_release, state_of, steps
+from stockbridge.domain.orders.telling import tell
 from stockbridge.domain.world.command import Command
 from stockbridge.domain.world.model import ExceptionCase, FulfilmentLine, Reservation
 from stockbridge.domain.world.order import Cancel, Order, OrderContent, OrderEvent
@@ -152,6 +153,8 @@ def _conclude(
         world.open_exceptions([_left_though_off(world, order, views, command)])
     order.content, order.state, order.updated_at = content, state, world.now
     order.ended_at = (order.ended_at or world.now) if state in ENDED else None
+    if order.reservation_id is not None:
+        tell(world, order, views, reported(world, order.reservation_id), passed, command)
     world.put_order(order)
 
 

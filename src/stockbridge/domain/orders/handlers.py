@@ -137,9 +137,15 @@ def decide_cancel(command: Command, world: World) -> Decision:
     if refusal is not None:
         return refusal
     key = body.cancellation or rules.WHOLE
-    cancel = Cancel(lines=lines, by=body.by, reason=body.reason)
+    cancel = Cancel(lines=lines, by=body.by or _whose(command, world, order), reason=body.reason)
     content = rules.with_cancel(order.content, key, cancel)
     return _said(command, world, order, content, "cancelled", body.reason)
+
+
+def _whose(command: Command, world: World, order: Order) -> str | None:
+    """What the channel's own system calls off, the channel calls off."""
+    own = world.masters.channels_by_id[order.channel_id].system
+    return "channel" if own is not None and command.system == own else None
 
 
 def _check_lines(order: Order, said: dict[str, int], *, strict: bool) -> Refusal | None:

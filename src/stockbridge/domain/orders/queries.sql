@@ -16,7 +16,7 @@ WHERE o.number = ANY (%(refs)s::text[]);
 -- name: lock_orders
 -- Locks orders, lowest id first, after their items and reservations are locked.
 SELECT order_id, channel_id, number, state, reservation_id, content::text, events, created_at,
-       updated_at, ended_at, correlation_id
+       updated_at, ended_at, correlation_id, told::text
 FROM sales_order
 WHERE order_id IN (
     SELECT unnest(%(ids)s::bigint[])
@@ -35,15 +35,16 @@ FOR UPDATE;
 -- Writes new and changed orders.
 INSERT INTO sales_order
     (order_id, channel_id, number, state, reservation_id, content, events, created_at, updated_at,
-     ended_at, correlation_id)
+     ended_at, correlation_id, told)
 SELECT * FROM unnest(
     %(ids)s::bigint[], %(channels)s::bigint[], %(numbers)s::text[], %(states)s::text[],
     %(reservations)s::bigint[], %(contents)s::json[], %(events)s::bigint[],
     %(created)s::timestamptz[], %(updated)s::timestamptz[], %(ended)s::timestamptz[],
-    %(correlation_ids)s::text[])
+    %(correlation_ids)s::text[], %(told)s::json[])
 ON CONFLICT (order_id) DO UPDATE
 SET state = excluded.state, reservation_id = excluded.reservation_id, content = excluded.content,
-    events = excluded.events, updated_at = excluded.updated_at, ended_at = excluded.ended_at;
+    events = excluded.events, updated_at = excluded.updated_at, ended_at = excluded.ended_at,
+    told = excluded.told;
 
 -- name: add_order_events
 -- Appends to the timelines of orders.

@@ -108,12 +108,24 @@ class OrderContent(msgspec.Struct, frozen=True, omit_defaults=True):
     flow: OrderFlow = OrderFlow()
 
 
+class Told(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the channel's system was told, or will be: deliveries already owed to it.
+
+    Quantities are by line, in the line's unit; `parcels` counts how often a parcel's name was used.
+    """
+
+    acknowledged: bool = False
+    shipped: dict[str, int] = {}
+    off: dict[str, int] = {}
+    parcels: dict[str, int] = {}
+
+
 class Order:
     """One order: its row."""
 
     __slots__ = (
         "channel_id", "content", "correlation_id", "created_at", "ended_at", "events", "number",
-        "order_id", "reservation_id", "state", "updated_at",
+        "order_id", "reservation_id", "state", "told", "updated_at",
     )  # fmt: skip
 
     def __init__(
@@ -129,6 +141,7 @@ class Order:
         updated_at: datetime,
         ended_at: datetime | None,
         correlation_id: str,
+        told: Told | None = None,
     ) -> None:
         self.order_id = order_id
         self.channel_id = channel_id
@@ -141,6 +154,7 @@ class Order:
         self.updated_at = updated_at
         self.ended_at = ended_at
         self.correlation_id = correlation_id
+        self.told = Told() if told is None else told
 
 
 class OrderEvent(NamedTuple):

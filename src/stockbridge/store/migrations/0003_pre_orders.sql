@@ -26,9 +26,11 @@ CREATE TABLE sales_order (
     updated_at timestamptz NOT NULL,
     ended_at timestamptz,
     correlation_id text NOT NULL,
+    told json NOT NULL DEFAULT '{}',
     UNIQUE (channel_id, number)
 ) WITH (fillfactor = 85);
 COMMENT ON TABLE sales_order IS 'domain/orders: an order of a channel and everything stated of it; reservation null: not placed yet';
+COMMENT ON COLUMN sales_order.told IS 'what deliveries owed to the channel''s system say of it';
 CREATE INDEX sales_order_reservation ON sales_order (reservation_id);
 CREATE INDEX sales_order_number ON sales_order (number);
 CREATE INDEX sales_order_open ON sales_order (state, order_id) WHERE ended_at IS NULL;
