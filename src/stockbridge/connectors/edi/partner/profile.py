@@ -126,7 +126,7 @@ class Profile(Agreed, frozen=True, kw_only=True):
     standard: Literal["x12", "edifact"] = "x12"
     partner: Side
     us: Side
-    version: Annotated[str, Meta(max_length=12)] = "004010"
+    version: Annotated[str, Meta(min_length=1, max_length=12)] = "004010"
     isa_version: Annotated[str, Meta(pattern=r"^[0-9]{5}$")] = "00401"
     delimiters: Marks = Marks()
     encoding: str = "utf-8"

@@ -10,10 +10,21 @@ from stockbridge.connectors.edi.documents.parts import Document
 from stockbridge.connectors.edi.documents.writing import message_body, set_body
 from stockbridge.connectors.edi.edifact import writer as edifact
 from stockbridge.connectors.edi.partner.profile import Profile
-from stockbridge.connectors.edi.segments import Segment
+from stockbridge.connectors.edi.segments import Delimiters, Segment
 from stockbridge.connectors.edi.x12 import writer as x12
 
-_DEFAULT_VERSION: Final = "004010"
+_FREE_TEXT: Final[dict[str, range]] = {
+    "N1": range(2, 3),
+    "N2": range(1, 3),
+    "N3": range(1, 3),
+    "N4": range(1, 2),
+    "PER": range(2, 3),
+    "NTE": range(2, 3),
+    "MSG": range(1, 2),
+    "G69": range(1, 2),
+    "PID": range(5, 6),
+}
+"""Elements that people read, by segment: a separator in them may become a blank."""
 
 
 class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +65,7 @@ def compose(
             functional_id=functional_id,
             control=numbers.group + at,
             sets=[
-                x12.Set(code=one.code, control=f"{number:04}", body=_x12_body(one))
+                x12.Set(code=one.code, control=f"{number:04}", body=_x12_body(one, profile.marks()))
                 for number, one in enumerate(members, start=1)
             ],
         )
@@ -67,7 +78,7 @@ def compose(
         app_receiver=profile.partner.app_id or profile.partner.id,
         control=numbers.interchange,
         moment=local,
-        version=profile.version or _DEFAULT_VERSION,
+        version=profile.version,
         isa_version=profile.isa_version,
         is_test=profile.is_test,
         is_ack_requested=profile.acknowledge.ta1,
@@ -76,8 +87,22 @@ def compose(
     return x12.compose(envelope, groups, answers)
 
 
-def _x12_body(one: Outgoing) -> list[Segment]:
-    return one.body if one.document is None else set_body(one.code, one.document)
+def _x12_body(one: Outgoing, marks: Delimiters) -> list[Segment]:
+    body = one.body if one.document is None else set_body(one.code, one.document)
+    return [_readable(segment, marks) for segment in body]
+
+
+def _readable(segment: Segment, marks: Delimiters) -> Segment:
+    """The segment with what its free text cannot hold as blanks; ids and codes stay as they are."""
+    places = _FREE_TEXT.get(segment[0])
+    if places is None:
+        return segment
+    said = list(segment)
+    for place in places:
+        if place < len(said) and not x12.is_sayable(said[place], marks):
+            text = (" " if c in marks.all or not c.isprintable() else c for c in said[place])
+            said[place] = " ".join("".join(text).split())
+    return said
 
 
 def _edifact(profile: Profile, numbers: Numbers, local: datetime, sets: Sequence[Outgoing]) -> str:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from decimal import Decimal
+from importlib.resources import files
 
 import pytest
 
@@ -263,3 +264,10 @@ def test_other_sets_ask_nothing_of_stock(code):
 def test_a_profile_that_makes_no_sense_is_refused(old, new, fault):
     with pytest.raises(Misconfigured, match=fault):
         load(PROFILE.replace(old, new), "acme.toml")
+
+
+def test_the_profile_in_the_readme_is_one():
+    readme = (files("stockbridge.connectors.edi.partner") / "README.md").read_text("utf-8")
+    agreed = load(readme.split("```toml\n")[1].split("```")[0])
+    assert (agreed.name, agreed.receipt_is, agreed.units) == ("acme", "transfer", {"CA": "CASE"})
+    assert agreed.policy().severities == {"SET_COUNT": "noted"}

@@ -222,6 +222,16 @@ def test_nothing_to_say_to_an_answer():
     assert reply(events(interchange(said, gs="FA")), ACME, NUMBERS, NOON) is None
 
 
+def test_a_name_with_a_separator_is_said_with_blanks_and_an_id_is_refused():
+    party = parts.Party(role="WH", name="Mugs*& More~\nLtd", qualifier="92", id="DC1")
+    report = building.stock_report("R7", NOON, [building.Figure(ids=MUG, quantity=5)], [party])
+    assert "N1*WH*Mugs & More Ltd*92*DC1~" in _sent(Outgoing(code="846", document=report))
+    star = [parts.ItemId(qualifier="SK", id="MUG*1")]
+    report = building.stock_report("R7", NOON, [building.Figure(ids=star, quantity=5)], [party])
+    with pytest.raises(Unwritable, match="LIN03 'MUG"):
+        _sent(Outgoing(code="846", document=report))
+
+
 def test_documents_in_json_are_written():
     document = msgspec.json.encode(_document("846"))
     line = b'{"set": "846", "document": ' + document + b"}"
