@@ -1,5 +1,7 @@
 """Stories of what a channel's own system is told: orders taken, parcels, what will not come."""
 
+from typing import Any
+
 import pytest
 
 from stockbridge.contracts.masters import PutChannel, PutOrderFlow, PutSystem
@@ -137,7 +139,7 @@ async def test_story(dsn, name):
     ],
 )
 async def test_only_what_the_system_takes(dsn, lifecycle, operations, told):
-    steps = ("draft", "retired") if lifecycle == "retired" else (lifecycle,)
+    steps: Any = ("draft", "retired") if lifecycle == "retired" else (lifecycle,)
     systems = [
         PutSystem("shop", "storefront", lifecycle=step, operations=operations) for step in steps
     ]
