@@ -11,7 +11,7 @@ import pytest
 from stockbridge.contracts.commands import AdjustLine, AdjustStock
 from stockbridge.contracts.events import decode
 from stockbridge.engine import Command
-from tests.integration.inbox_desk import COUNTED, SHIPPED, desk, envelope, fact
+from tests.integration.inbox_desk import COUNTED, ORDERED, SHIPPED, desk, envelope, fact
 
 
 async def test_a_fact_is_applied_and_its_movement_names_the_message(dsn):
@@ -104,6 +104,22 @@ async def test_a_command_that_breaks_the_engine_ends_dead_and_the_rest_is_applie
         await it.settle()
         assert (await it.status(accepted[0].message_id))[0] == "dead"
         assert await it.available() == 100
+
+
+async def test_a_number_counts_in_the_flow_of_its_message(dsn):
+    newer = {"quantity": 10, "occurred_at": "2026-11-20T10:00:00Z", "sequence": 5}
+    older = {"quantity": 6, "occurred_at": "2026-11-20T09:00:00Z", "sequence": 6}
+    async with desk(dsn) as it:
+        for number, flow, on_order in (("PO1", "changes", 10), ("PO2", "orders", 6)):
+            await it.send(
+                envelope(f"{number}-1", fact(number) | newer, contract=ORDERED, flow="orders"),
+                envelope(f"{number}-2", fact(number) | older, contract=ORDERED, flow=flow),
+            )
+            assert await it.settle() == {"applied": 2 if number == "PO1" else 4}
+            open_now = (
+                f"SELECT sum(quantity)::bigint FROM supply WHERE document_number = '{number}'"
+            )
+            assert await it.one(open_now) == on_order
 
 
 async def test_what_applying_stopped_before_is_found_in_the_store(dsn):

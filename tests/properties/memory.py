@@ -47,7 +47,9 @@ class Memory:
         self.world = World(1, START + timedelta(hours=12), masters())
         self.history: list[Movement] = []
 
-    def submit(self, body: Any, *, after: timedelta = timedelta(seconds=1)) -> Decision:
+    def submit(
+        self, body: Any, *, after: timedelta = timedelta(seconds=1), flow: str = ""
+    ) -> Decision:
         """The decision; `after` is how much later than the last one it is."""
         world, handler, needs = self.world, HANDLERS[type(body)], Needs()
         handler.names(body, needs)
@@ -59,7 +61,7 @@ class Memory:
         world.now += after
         world.moved_since = {key: self._moved_since(*key) for key in needs.counts}
         expire_due(world, "expiry")
-        return handler.decide(Command(body, "tester"), world)
+        return handler.decide(Command(body, "tester", flow=flow), world)
 
     def _moved_since(self, item: int, place: int, account: int, moment: datetime | None) -> int:
         since = moment or self.world.now

@@ -37,8 +37,10 @@ class Told(NamedTuple):
     package: str | None = None
     lot: str | None = None
     is_total: bool = False
+    flow: str = ""
 
 
+FLOWS = st.sampled_from(("", "inbound"))
 SEQUENCES = st.none() | st.integers(1, 5)
 PLAIN = {
     "way": st.just("available"),
@@ -53,6 +55,7 @@ STATEMENTS = st.builds(
     quantity=st.integers(0, 9),
     source=SOURCES,
     sequence=SEQUENCES,
+    flow=FLOWS,
     **PLAIN,
 )
 RECEIPTS = st.builds(
@@ -66,6 +69,7 @@ RECEIPTS = st.builds(
     package=st.sampled_from((None, "p", "q")),
     lot=st.sampled_from((None, None, "L1")),
     is_total=st.sampled_from((False, False, False, True)),
+    flow=FLOWS,
 )
 COUNTS = st.builds(
     Told,
@@ -124,7 +128,7 @@ def test_supply_commutes(story):
 def _remembered(reports):
     memory = Memory()
     for report in reports:
-        assert not isinstance(memory.submit(body(report)), Refusal)
+        assert not isinstance(memory.submit(body(report), flow=report.flow), Refusal)
     world = memory.world
     supplies = {key[-1]: supply for key, supply in world.supplies.items() if supply.quantity}
     lots = {key[-1]: tuple(q[1:5]) for key, q in world.lots_changed.items() if any(q[1:5])}
@@ -143,7 +147,9 @@ SAID = st.builds(
     units=st.integers(0, 9),
     is_total=st.just(False),
     lot=st.none(),
-    stated=st.builds(Stated, SOURCES, st.none() | st.integers(1, 4), st.none() | st.integers(0, 3)),
+    stated=st.builds(
+        Stated, SOURCES, st.none() | st.integers(1, 4), st.none() | st.integers(0, 3), FLOWS
+    ),
 )
 ARRIVED = st.builds(
     Report,
@@ -212,7 +218,9 @@ async def _play(dsn: str, reports: list[Told], cuts: list[int], suffix: str) -> 
         at = 0
         while at < len(reports):
             group = reports[at : at + cuts[at % len(cuts)]]
-            commands = [Command(body(report, suffix), "tester") for report in group]
+            commands = [
+                Command(body(report, suffix), "tester", flow=report.flow) for report in group
+            ]
             outcomes = await asyncio.gather(*map(engine.submit, commands))
             assert all(outcome.status < 300 for outcome in outcomes), outcomes
             at += len(group)

@@ -304,7 +304,7 @@ def fact_of(spec: FactSpec, posting: Posting, fact: FactLine) -> Fact:
         rank=rank(
             posting.places[0].authority,
             source,
-            posting.body.sequence,
+            (posting.command.flow, posting.body.sequence),
             (units, microseconds(posting.occurred_at)),
         ),
     )

@@ -189,7 +189,9 @@ def _settle_statement(
 def _stated(posting: Posting) -> Stated:
     expected_at = posting.body.expected_at
     expected = None if expected_at is None else microseconds(expected_at)
-    return Stated(posting.source, posting.body.sequence, expected)
+    sequence = posting.body.sequence
+    flow = "" if sequence is None else posting.command.flow
+    return Stated(posting.source, sequence, expected, flow)
 
 
 def _statement_parts(body: RecordSupply, line: SupplyLine) -> tuple[object, ...]:

@@ -88,7 +88,7 @@ def _less(in_transit: int, on_order: int, arrived: int) -> tuple[int, int]:
 
 
 def _dated(said: list[Report]) -> Iterator[Statement]:
-    """Each with its moment: its source's clock, but never before what its source numbered lower."""
+    """Each with its moment: its source's clock, but never before what its flow numbered lower."""
     numbered = []
     for report in said:
         number = _number(report)
@@ -96,19 +96,19 @@ def _dated(said: list[Report]) -> Iterator[Statement]:
             yield Statement(report.at, report)
         else:
             numbered.append((number, report))
-    floors: dict[str, int] = {}
+    floors: dict[tuple[str, str], int] = {}
     numbered.sort(key=lambda pair: pair[0])
-    for (source, _), same in groupby(numbered, key=lambda pair: pair[0]):
-        floor = floors.get(source)
+    for (source, flow, _), same in groupby(numbered, key=lambda pair: pair[0]):
+        floor = floors.get((source, flow))
         dated = [Statement(r.at if floor is None else max(r.at, floor), r) for _, r in same]
-        floors[source] = max(at for at, _ in dated) + 1
+        floors[source, flow] = max(at for at, _ in dated) + 1
         yield from dated
 
 
-def _number(report: Report) -> tuple[str, int] | None:
+def _number(report: Report) -> tuple[str, str, int] | None:
     if report.stated is None or report.stated.sequence is None:
         return None
-    return report.stated.source, report.stated.sequence
+    return report.stated.source, report.stated.flow, report.stated.sequence
 
 
 def _order(statement: Statement) -> tuple[int, bool, int, int]:

@@ -21,6 +21,8 @@ from stockbridge.kernel.accounts import (
 from stockbridge.kernel.quantity import QUANTITY_MAX
 
 SEQUENCE_MAX = 10**18
+Number = tuple[str, int | None]
+"""The flow a report came in, and its number there; a flow that is not known has no name."""
 WITHDRAWN = ""
 """The rank of a report that was taken back: below every other, so it stands."""
 NEGATIVE = "negative_balance"
@@ -65,17 +67,19 @@ def book_count(world: World, movement_like: Movement, account: int, counted: int
     return difference
 
 
-def rank(authority: str | None, source: str, sequence: int | None, said: tuple[int, int]) -> str:
+def rank(authority: str | None, source: str, number: Number, said: tuple[int, int]) -> str:
     """Which of two reports of one fact stands: the lower, whatever the order they came in.
 
-    The location's authority before others, then the source's code, then the source's newer
-    number (numbers of different sources say nothing of each other), then the smaller quantity,
-    then the earlier time: `said` is (units, microseconds).
+    The location's authority before others, then the source's code, then what the source numbered,
+    then the newer number of one flow (those of different sources or flows say nothing of each
+    other, so the flow's name decides), then the smaller quantity, then the earlier time: `said`
+    is (units, microseconds).
     """
-    newest = SEQUENCE_MAX - (sequence if sequence is not None else -1)
+    flow, sequence = number
+    newest = "1" if sequence is None else f"0|{flow}|{SEQUENCE_MAX - sequence:020d}"
     outsider = 0 if authority is not None and source == authority else 1
     quantity, at = said
-    return f"{outsider}|{source}|{newest:020d}|{quantity + QUANTITY_MAX:014d}|{at:018d}"
+    return f"{outsider}|{source}|{newest}|{quantity + QUANTITY_MAX:014d}|{at:018d}"
 
 
 def conflict(fact: Fact, known: Fact, correlation_id: str) -> ExceptionCase:

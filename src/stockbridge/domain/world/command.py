@@ -11,7 +11,8 @@ class Command(msgspec.Struct, frozen=True):
     """`body` is a shape of stockbridge.contracts; the rest says who asks and under which ids.
 
     `key` is the caller's idempotency key, unique within `principal`; without one the command
-    acts once for each submit. `channel` and `system` are the caller's binding, if it has one.
+    acts once for each submit. `channel` and `system` are the caller's binding, if it has one;
+    `flow` names the stream that a message's number counts in.
     """
 
     body: Any
@@ -21,6 +22,7 @@ class Command(msgspec.Struct, frozen=True):
     channel: str | None = None
     system: str | None = None
     message_id: str | None = None
+    flow: str = ""
 
 
 Answer = tuple[int, Any]

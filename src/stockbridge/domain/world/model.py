@@ -252,12 +252,16 @@ class Fact(NamedTuple):
 
 
 class Stated(NamedTuple):
-    """Of a statement of open supply: whose it is, its number there, when the goods are expected."""
+    """Of a statement of open supply: whose it is, its number there, when the goods are expected.
+
+    `flow` is the source's stream that the number counts in; statements without one have none.
+    """
 
     source: str
     sequence: int | None
     expected_at: int | None
     """Microseconds since 1970."""
+    flow: str = ""
 
 
 class Report(NamedTuple):

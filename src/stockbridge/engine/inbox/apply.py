@@ -344,6 +344,7 @@ def command_of(message: Message, body: Any, part: int) -> Command:
         correlation_id=message.correlation_id,
         system=message.system,
         message_id=str(message.message_id),
+        flow=message.flow,
     )
 
 
