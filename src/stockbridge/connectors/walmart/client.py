@@ -214,7 +214,9 @@ class Seller:
         return Received(feeds=["orders"]) if is_known else None
 
     async def poll(self, feed: str, since: datetime | None, cursor: str | None) -> Page:
-        """Orders changed since; Walmart's cursor is the query of the next page."""
+        """Orders or returns changed since; Walmart's cursor is the query of the next page."""
+        if feed == "returns":
+            return await self._returns(since, cursor)
         params = {
             "limit": str(_PAGE),
             str(self._config.get("orders_since", "lastModifiedStartDate")): rfc3339(
@@ -228,6 +230,20 @@ class Seller:
         following = at(answer, "list", "meta", "nextCursor")
         newest = max(map(mapping.changed_at, orders), default=None)
         return Page([mapping.incoming(order) for order in orders], following or None, newest)
+
+    async def _returns(self, since: datetime | None, cursor: str | None) -> Page:
+        began = datetime.now(UTC)
+        params = {
+            "limit": str(_PAGE),
+            "returnLastModifiedStartDate": rfc3339(since or began - _BEGINNING),
+        }
+        if cursor:
+            params = dict(parse_qsl(cursor.removeprefix("?")))
+        answer = (await self._read("returns", "/v3/returns", params)).json()
+        found = at(answer, "returnOrders") or []
+        following = at(answer, "meta", "nextCursor")
+        # A return says when it was made, not when it changed: the next poll begins where this did.
+        return Page([mapping.returned(each) for each in found], following or None, began)
 
     async def catalog(self) -> AsyncIterator[CatalogEntry]:
         """Every item of the seller."""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Final
 
-from stockbridge.connectors.kit.canonical import at, canonical, parsed, rfc3339, whole
+from stockbridge.connectors.kit.canonical import at, canonical, moment, parsed, rfc3339, whole
 from stockbridge.contracts.events import Undecodable
 from stockbridge.contracts.partners.model import (
     CatalogEntry,
@@ -23,6 +23,7 @@ from stockbridge.contracts.partners.operations import CancelOrder, ConfirmShipme
 
 PLACED: Final = "io.stockbridge.order.placed.v1"
 CANCELLED: Final = "io.stockbridge.order.cancelled.v1"
+RETURNED: Final = "io.stockbridge.stock.returned.v1"
 _GONE: Final = ("Shipped", "Delivered")
 _ADDRESS: Final = ("name", "address1", "address2", "city", "state", "postalCode", "country")
 _COUNTRIES: Final[Mapping[str, str]] = {"USA": "US", "CAN": "CA", "MEX": "MX", "CHL": "CL"}
@@ -155,10 +156,12 @@ def _kept_line(line: Any) -> dict[str, Any]:
 
 def decode(topic: str, body: bytes, config: Mapping[str, Any]) -> Decoded:
     """The events of a kept order."""
-    if topic != "order":
+    if topic not in ("order", "return"):
         return Undecodable("unknown_type", f"nothing here reads {topic}")
     try:
         order = parsed(body)
+        if topic == "return":
+            return _returned(order, config)
         if not at(order, "purchaseOrderId") or not lines_of(order):
             return Undecodable("invalid_message", "this is no order of Walmart: it has no lines")
         return _order(order, config)
@@ -210,6 +213,49 @@ def _address(given: Mapping[str, Any]) -> dict[str, Any]:
              "region": given.get("state"), "postal_code": given.get("postalCode"),
              "country": country}  # fmt: skip
     return {name: value for name, value in found.items() if value}
+
+
+# Returns -------------------------------------------------------------------------------------
+
+
+def returned(order: Any) -> Incoming:
+    """A return order as it is kept, named by its content."""
+    kept = {
+        "returnOrderId": at(order, "returnOrderId"),
+        "lines": [
+            {
+                "line": at(line, "returnOrderLineNumber"),
+                "sku": at(line, "item", "sku"),
+                "quantity": at(line, "quantity", "measurementValue"),
+                "delivery": at(line, "currentDeliveryStatus"),
+                "changed": at(line, "statusTime") or at(order, "returnOrderDate"),
+            }
+            for line in at(order, "returnOrderLines") or ()
+        ],
+    }
+    body = canonical(kept)
+    digest = sha256(body).hexdigest()[:16]
+    return Incoming(f"returns/{kept['returnOrderId']}/{digest}", "return", body)
+
+
+def _returned(order: Any, config: Mapping[str, Any]) -> Decoded:
+    """Lines that arrived, where a location of ours takes them in; they wait there for a look."""
+    if not at(order, "returnOrderId"):
+        return Undecodable("invalid_message", "this is no return of Walmart: it has no id")
+    place = config.get("returns_location")
+    return [
+        EventData(
+            RETURNED,
+            {
+                "sku": line["sku"], "quantity": whole(line["quantity"]), "location": place,
+                "occurred_at": rfc3339(moment(line["changed"])),
+                "document": {"type": "return", "number": str(order["returnOrderId"]),
+                             "line": str(line["line"])},
+            },
+        )
+        for line in at(order, "lines") or ()
+        if place and line["delivery"] == "DELIVERED"
+    ]  # fmt: skip
 
 
 # Shipments and cancellations -----------------------------------------------------------------

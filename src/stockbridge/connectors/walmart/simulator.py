@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from stockbridge.connectors.kit import simulator
-from stockbridge.connectors.kit.canonical import at, moment
+from stockbridge.connectors.kit.canonical import at, moment, rfc3339
 from stockbridge.connectors.kit.signing import basic, hmac_base64
 from stockbridge.connectors.kit.simulator import Handler, Listed, Ordered, OrderLine, Served
 from stockbridge.connectors.walmart.mapping import signed_text
@@ -34,13 +34,17 @@ class Simulator(simulator.Simulator):
         self._input: dict[tuple[str, str], int] = {}
         self._feeds: dict[str, list[Mapping[str, Any]]] = {}
         self._orders: dict[str, dict[str, Any]] = {}
+        self._returns: list[dict[str, Any]] = []
         self._due: list[dict[str, Any]] = []
         self._tokens: dict[str, float] = {}
         self.rotate()
 
     def config(self) -> dict[str, Any]:
         """Its address and node."""
-        return {"endpoint": self.url, "channel": "walmart-us", "locations": {"LONDON": _NODE}}
+        return {
+            "endpoint": self.url, "channel": "walmart-us", "locations": {"LONDON": _NODE},
+            "returns_location": "LONDON",
+        }  # fmt: skip
 
     def secrets(self) -> dict[str, str]:
         """Client and webhook secret."""
@@ -114,6 +118,19 @@ class Simulator(simulator.Simulator):
             self._move(line, int(line["orderLineQuantity"]["amount"]), "Cancelled")
         self._tell("PO_LINE_AUTOCANCELLED", number)
 
+    def give_back(self, number: str, sku: str, quantity: int, status: str = "DELIVERED") -> None:
+        """A customer sends goods of an order back."""
+        now = rfc3339(self.clock.now())
+        line = {
+            "returnOrderLineNumber": 1, "purchaseOrderId": number, "item": {"sku": sku},
+            "quantity": {"unitOfMeasure": "EACH", "measurementValue": quantity},
+            "currentDeliveryStatus": status, "statusTime": now,
+        }  # fmt: skip
+        self._returns.append(
+            {"returnOrderId": f"R{next(self._numbers)}", "returnOrderDate": now,
+             "returnOrderLines": [line]}
+        )  # fmt: skip
+
     def _move(
         self,
         line: dict[str, Any],
@@ -179,6 +196,7 @@ class Simulator(simulator.Simulator):
             Served("test", "GET", "/v3/inventories", self._known(self._first)),
             Served("publish_bulk", "POST", "/v3/feeds", self._known(self._feed)),
             Served("orders", "GET", "/v3/orders", self._known(self._list_orders)),
+            Served("returns", "GET", "/v3/returns", self._known(self._list_returns)),
             Served("order", "GET", order, self._known(self._show_order)),
             Served("acknowledge_order", "POST", f"{order}/acknowledge",
                    self._known(self._acknowledge)),
@@ -279,6 +297,15 @@ class Simulator(simulator.Simulator):
             meta["nextCursor"] = f"?{urlencode(following)}"
         page = rows[begin : begin + size]
         return JSONResponse({"list": {"meta": meta, "elements": {"order": page}}})
+
+    async def _list_returns(self, request: Request) -> Response:
+        query = dict(request.query_params)
+        begin = int(query.get("soIndex", 0))
+        end = begin + min(self.page_max, int(query.get("limit", 10)))
+        meta: dict[str, Any] = {"totalCount": len(self._returns)}
+        if end < len(self._returns):
+            meta["nextCursor"] = f"?{urlencode({**query, 'soIndex': str(end)})}"
+        return JSONResponse({"meta": meta, "returnOrders": self._returns[begin:end]})
 
     @staticmethod
     def _stamp(order: Mapping[str, Any], *, by_change: bool) -> int:

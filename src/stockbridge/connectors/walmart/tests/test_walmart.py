@@ -16,6 +16,7 @@ from stockbridge.connectors.kit.signing import basic
 from stockbridge.connectors.walmart import mapping
 from stockbridge.connectors.walmart.client import limit_seen
 from stockbridge.connectors.walmart.simulator import Simulator
+from stockbridge.contracts.events import Undecodable
 from stockbridge.contracts.partners.model import Bulky, Delivery, StockUpdate, WebhookRequest
 from stockbridge.contracts.partners.operations import (
     AcknowledgeOrder,
@@ -144,6 +145,21 @@ async def test_an_order_called_off_by_walmart_is_found_by_the_poll():
         config = {**simulator.config(), "system": "shop"}
         events = mapping.decode("order", after.messages[0].body, config)
         assert [e.type for e in events] == [mapping.CANCELLED, mapping.PLACED]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "place, status, units",
+    [("LONDON", "DELIVERED", [2]), ("LONDON", "IN_TRANSIT", []), (None, "DELIVERED", [])],
+)
+async def test_what_comes_back_is_booked_where_it_arrives(place, status, units):
+    async with seller() as (made, simulator):
+        simulator.list_item("A", 9)
+        simulator.give_back(simulator.order({"A": 2}).number, "A", 2, status)
+        page = await made.open().poll("returns", None, None)
+        config = {**simulator.config(), "system": "shop", "returns_location": place}
+        events = mapping.decode("return", page.messages[0].body, config)
+        assert not isinstance(events, Undecodable)
+        assert [event.data["quantity"] for event in events] == units
 
 
 @pytest.mark.parametrize(
