@@ -1,0 +1,1 @@
+"""A Vendure shop, by its Admin API."""
