@@ -21,6 +21,8 @@ from stockbridge.domain.snapshots.work import work_forever
 from stockbridge.engine import Engine
 from stockbridge.engine.inbox.accept import GRACE_SECONDS, Inbox
 from stockbridge.engine.inbox.apply import Applier
+from stockbridge.engine.inbox.forgetting import forget_daily
+from stockbridge.engine.inbox.health import InboxMetrics
 from stockbridge.governance import keys
 from stockbridge.governance.keyring import Keyring
 from stockbridge.governance.live_catalog import LiveCatalog
@@ -96,6 +98,7 @@ class App:
             await self.keyring.start()
             self.server = HttpServer(self.api, sock, self.hub.closing)
             self.tasks.append(await self.server.begin())
+            self._run(InboxMetrics(self.hub.registry).look_forever(self.pool), "inbox metrics")
         if self.role != "api":
             self._run(sweep_forever(self.engine, self.pool), "sweeper")
             self._run(fill_forever(self.engine, self.pool), "filler")
@@ -105,6 +108,7 @@ class App:
             await self.outbox.start()
             await self.listings.start()
             self._run(_partitions_daily(self.dsn), "partitions")
+            self._run(forget_daily(self.pool, self.settings.identity_days), "old identities")
 
     def _run(self, work: Coroutine[Any, Any, None], name: str) -> None:
         self.tasks.append(asyncio.create_task(work, name=name))
@@ -181,12 +185,12 @@ async def build(settings: Settings, role: Role = "all", dsn: str | None = None) 
         dsn,
         settings.data_dir,
         registry,
+        applier=None if role == "api" else applier,
         open_pages=_is_loopback(settings.host),
     )
     _gauges(registry, engine, view)
     _inbox_gauges(registry, inbox, applier)
-    days_kept = settings.deliveries_days
-    outbox = Outbox(dsn, pool, partners, hearing, registry, days_kept=days_kept)
+    outbox = Outbox(dsn, pool, partners, hearing, registry, days_kept=settings.deliveries_days)
     listings = Listings(dsn, partners, connectors, ViewFigures(view))
     listings.measured_by(registry)
     api = Api(hub, (*ROUTES, *_pages(Overview(pool))), RequestMetrics(registry))

@@ -3,12 +3,16 @@
 import asyncio
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from stockbridge.app import build, running
+from stockbridge.engine.inbox.health import InboxMetrics
+from stockbridge.ingress.platform import readiness
 from stockbridge.kernel.errors import Misconfigured
 from stockbridge.kernel.settings import Settings
 from stockbridge.store.database import connect
 from tests.http_api import scalar, serving, warehouse
+from tests.integration.inbox_desk import envelope
 
 
 async def test_ready_says_each_condition(dsn, tmp_path):
@@ -18,7 +22,7 @@ async def test_ready_says_each_condition(dsn, tmp_path):
             if answer.status_code == 200:
                 break
             await asyncio.sleep(0.02)
-        names = {"database", "migrations", "engine", "view", "keys"}
+        names = {"database", "migrations", "engine", "view", "keys", "inbox", "applier"}
         assert set(answer.json()["checks"]) == names
         assert answer.json()["ready"] is True
         assert (await api.http.get("/healthz")).json() == {"status": "ok"}
@@ -29,9 +33,37 @@ async def test_ready_says_each_condition(dsn, tmp_path):
         assert "pending" in answer.json()["checks"]["migrations"]["detail"]
         with pytest.raises(Misconfigured, match="stockbridge migrate"):
             await build(Settings(dsn=dsn, data_dir=tmp_path))
+        await api.app.applier.stop()
+        assert (await api.get("/readyz")).json()["checks"]["applier"]["ok"] is False
         await api.app.engine.stop()
         assert (await api.get("/readyz")).json()["checks"]["engine"]["ok"] is False
         assert (await api.http.get("/healthz")).status_code == 200
+
+
+async def test_the_backlog_of_the_inbox_is_told(dsn, tmp_path):
+    async with serving(dsn, tmp_path) as api:
+        await api.app.applier.stop()
+        sent = [envelope("m1"), envelope("m2")]
+        assert [each.status for each in await api.app.inbox.accept(sent)] == ["received"] * 2
+        checks = (await api.get("/readyz")).json()["checks"]
+        assert checks["inbox"]["ok"] is True
+        assert "2 to be applied, the oldest for" in checks["inbox"]["detail"]
+        async with asyncio.timeout(60):
+            while "stockbridge_inbox_backlog " not in (await api.http.get("/metrics")).text:
+                await asyncio.sleep(0.05)
+        registry = CollectorRegistry()
+        await InboxMetrics(registry).look(api.app.pool)
+        assert registry.get_sample_value("stockbridge_inbox_backlog") == 2
+        assert registry.get_sample_value("stockbridge_inbox_backlog_age_seconds") > 0
+        await api.app.inbox.stop()
+        checks = (await api.get("/readyz")).json()["checks"]
+        assert checks["inbox"] == {"ok": False, "detail": "does not take messages"}
+
+
+async def test_a_process_that_only_serves_applies_nothing(dsn, tmp_path):
+    async with running(Settings(dsn=dsn, port=0, data_dir=tmp_path), "api") as app:
+        assert not app.applier.is_running
+        assert (await readiness(app.hub))["applier"].ok
 
 
 async def test_reads_survive_cut_connections(dsn, tmp_path):

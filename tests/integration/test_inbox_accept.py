@@ -2,13 +2,16 @@
 
 import asyncio
 import random
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 import pytest
 
-from stockbridge.engine.inbox import rules
+from stockbridge.engine.inbox import forgetting, rules
 from stockbridge.engine.inbox.accept import Inbox
+from stockbridge.engine.inbox.model import Accepted
 from stockbridge.kernel.errors import Retry
+from stockbridge.store.database import connect
 from tests.integration.inbox_desk import desk, envelope, fact
 
 
@@ -134,3 +137,23 @@ async def test_a_full_queue_asks_senders_to_try_again(dsn):
     await inbox.stop()
     with pytest.raises(Retry, match="stopping"):
         await inbox.accept(big)
+
+
+async def test_an_identity_is_forgotten_when_it_was_not_seen_for_long(dsn):
+    long_ago = "UPDATE message_identity SET seen_at = now() - interval '91 days' RETURNING 1"
+    async with desk(dsn) as it:
+        first = await it.send(*(envelope(f"m{n}") for n in range(300)))
+        await it.settle()
+        assert len(await it.rows(long_ago)) == 300
+        (again,) = await it.send(envelope("m7"))
+        assert again == Accepted(first[7].message_id, "duplicate")
+        async with await connect(dsn) as conn:
+            before = datetime.now(UTC) - timedelta(days=90)
+            assert await forgetting.forget(conn, before - timedelta(days=2)) == 0
+            assert await forgetting.forget(conn, before, blocks=1) == 299
+        # What is known still is m7, which came again; others are new, and move nothing twice.
+        known, fresh = await it.send(envelope("m7"), envelope("m8"))
+        assert (known.status, fresh.status) == ("duplicate", "received")
+        assert fresh.message_id > first[-1].message_id
+        assert await it.settle() == {"applied": 300, "duplicate": 1}
+        assert await it.available() == 1_500

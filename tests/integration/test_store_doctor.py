@@ -9,6 +9,7 @@ import pytest
 from stockbridge.kernel.settings import load_settings
 from stockbridge.store import doctor
 from stockbridge.store.doctor import Check, diagnose
+from tests.integration.inbox_desk import desk, envelope
 
 GOOD = {
     "version": "18.6",
@@ -83,6 +84,9 @@ def test_a_changed_migration_fails(dsn, tmp_path):
         (doctor.check_skew(0.2), "ok"),
         (doctor.check_skew(-2.0), "warn"),
         (doctor.check_skew(60.0), "fail"),
+        (doctor.check_inbox({"waiting": 0, "oldest_seconds": 0.0, "appliers": 0}), "ok"),
+        (doctor.check_inbox({"waiting": 9, "oldest_seconds": 5.0, "appliers": 1}), "ok"),
+        (doctor.check_inbox({"waiting": 9, "oldest_seconds": 90.0, "appliers": 1}), "warn"),
         (doctor.check_data_dir(Path("/proc/version/hub")), "fail"),
     ],
 )
@@ -102,3 +106,18 @@ def test_the_clocks_agree_here(dsn):
     with psycopg.connect(dsn) as connection:
         row = connection.execute(doctor.SQL.server_facts).fetchall()[0]
     assert abs(row[-1] - datetime.now(UTC)) < timedelta(seconds=5)
+
+
+async def test_messages_that_nobody_applies_are_told(dsn, tmp_path):
+    settings = load_settings({"dsn": dsn}, {}, tmp_path)
+    async with desk(dsn, applying=False, grace_seconds=0) as it:
+        await it.send(envelope("m1"), envelope("m2"))
+        await it.rows("UPDATE message SET due_at = now() - interval '2 min' RETURNING 1")
+        check = by_name(diagnose(settings))["inbox"]
+        assert check.status == "warn"
+        assert check.detail.startswith("2 messages due, applied by 0 processes; the oldest is due")
+        assert "--role worker" in check.fix
+        await it.applier.start()
+        await it.settle()
+        check = by_name(diagnose(settings))["inbox"]
+        assert (check.status, check.detail) == ("ok", "0 messages due, applied by 1 processes")

@@ -14,6 +14,7 @@ from starlette.types import Receive
 from stockbridge.contracts.base import Shape
 from stockbridge.engine import Engine
 from stockbridge.engine.inbox.accept import Inbox
+from stockbridge.engine.inbox.apply import Applier
 from stockbridge.governance.keyring import Grant, Keyring
 from stockbridge.governance.keys import ADMIN, ApiKey
 from stockbridge.governance.live_catalog import LiveCatalog
@@ -34,7 +35,8 @@ class Hub:
     """The services of one API process.
 
     `open_pages`: whoever reaches the process may read its pages, because it listens on the
-    machine's own address only. `closing` is set when the process begins to stop.
+    machine's own address only. `applier` is None where other processes apply what this one takes.
+    `closing` is set when the process begins to stop.
     """
 
     engine: Engine
@@ -49,6 +51,7 @@ class Hub:
     dsn: str
     data_dir: Path
     registry: CollectorRegistry
+    applier: Applier | None = None
     open_pages: bool = False
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)

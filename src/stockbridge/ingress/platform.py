@@ -11,6 +11,7 @@ import psycopg
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from psycopg_pool import PoolTimeout
 
+from stockbridge.engine.inbox.health import backlog
 from stockbridge.ingress import docs
 from stockbridge.ingress.answers import Check, Health, Readiness
 from stockbridge.ingress.call import Answer, Call, Hub, Route, answer_json
@@ -21,6 +22,7 @@ from stockbridge.store.sql import load
 
 SQL = load(__package__)
 _DATABASE_SECONDS_MAX = 2.0
+_BACKLOG_COUNTED_MAX = 10_000
 _HTML = b"text/html; charset=utf-8"
 
 
@@ -42,6 +44,8 @@ async def readiness(hub: Hub) -> dict[str, Check]:
     checks = {"database": database, "migrations": Check(False, "unknown without the database")}
     if database.ok:
         checks["migrations"] = await _migrations(hub)
+        checks["inbox"] = await _inbox(hub)
+    checks["applier"] = _applier(hub)
     running = hub.engine.is_running
     waiting = f"{hub.engine.depth} commands waiting"
     checks["engine"] = Check(running, waiting if running else "does not accept commands")
@@ -61,6 +65,28 @@ async def _database(hub: Hub) -> Check:
     except (psycopg.Error, PoolTimeout, TimeoutError) as error:
         return Check(False, f"no answer within {_DATABASE_SECONDS_MAX} s: {error}".rstrip(": "))
     return Check(True, f"answered in {(time.perf_counter() - began) * 1000:.1f} ms")
+
+
+async def _inbox(hub: Hub) -> Check:
+    """Taking messages is what makes it ready; a backlog is told, as others could not take less."""
+    if not hub.inbox.is_running:
+        return Check(False, "does not take messages")
+    try:
+        async with asyncio.timeout(_DATABASE_SECONDS_MAX), hub.pool.connection() as conn:
+            found = await backlog(conn, _BACKLOG_COUNTED_MAX)
+    except (psycopg.Error, PoolTimeout, TimeoutError) as error:
+        return Check(False, f"the backlog is not known: {error}".rstrip(": "))
+    more = " or more" if found.messages == _BACKLOG_COUNTED_MAX else ""
+    detail = f"{hub.inbox.depth} waiting to be kept, {found.messages:,}{more} to be applied"
+    return Check(True, f"{detail}, the oldest for {found.oldest_seconds:.1f} s")
+
+
+def _applier(hub: Hub) -> Check:
+    if hub.applier is None:
+        return Check(True, "other processes apply what this one takes")
+    if not hub.applier.is_running:
+        return Check(False, "does not apply messages")
+    return Check(True, f"{hub.applier.depth} messages in memory")
 
 
 def _view(hub: Hub) -> Check:

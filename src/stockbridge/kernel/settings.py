@@ -58,6 +58,7 @@ class Settings:
     workers: int = 1
     connections: int = 8
     deliveries_days: int = 90
+    identity_days: int = 90
     sources: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
@@ -233,6 +234,10 @@ FORMS: Mapping[str, tuple[str, Callable[[object], object]]] = {
     ),
     "deliveries_days": (
         f"a whole number from 1 to {_DAYS_MAX}: how long settled deliveries are kept",
+        _integer(1, _DAYS_MAX),
+    ),
+    "identity_days": (
+        f"a whole number from 1 to {_DAYS_MAX}: how long a message sent again is known as a repeat",
         _integer(1, _DAYS_MAX),
     ),
 }

@@ -32,6 +32,8 @@ _FREE_BYTES_FAIL = 1 * _GIB
 _SKEW_SECONDS_WARN = 1.0
 _SKEW_SECONDS_FAIL = 30.0
 _CONNECT_SECONDS_MAX = 5
+_DUE_SECONDS_WARN = 60.0
+"""Due messages are taken up within a second where somebody applies them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +121,11 @@ def _check_database(dsn: str) -> Iterator[Check]:
     yield check_durability(facts)
     middle = asked_at + (answered_at - asked_at) / 2
     yield check_skew((facts["answered_at"] - middle).total_seconds())
-    yield _check_migrations(dsn)
+    migrated = _check_migrations(dsn)
+    yield migrated
     yield _check_partitions(dsn)
+    if migrated.status == "ok":
+        yield _check_inbox(dsn)
 
 
 def check_version(facts: Mapping[str, Any]) -> Check:
@@ -174,3 +179,23 @@ def _check_partitions(dsn: str) -> Check:
         detail = f"missing: {', '.join(missing)}"
         return Check("partitions", "warn", detail, "stockbridge migrate makes them")
     return Check("partitions", "ok", "this month and the next are there")
+
+
+def _check_inbox(dsn: str) -> Check:
+    with psycopg.connect(
+        dsn, autocommit=True, connect_timeout=_CONNECT_SECONDS_MAX, row_factory=dict_row
+    ) as connection:
+        return check_inbox(connection.execute(SQL.inbox_health).fetchone() or {})
+
+
+def check_inbox(found: Mapping[str, Any]) -> Check:
+    """Judge whether somebody applies what came in; nothing is lost meanwhile."""
+    waiting, seconds = found["waiting"], found["oldest_seconds"]
+    detail = f"{waiting:,} messages due, applied by {found['appliers']} processes"
+    if waiting and seconds > _DUE_SECONDS_WARN:
+        detail += f"; the oldest is due for {seconds:.0f} s"
+        fix = "start another `stockbridge serve --role worker`: what is there does not keep up"
+        if not found["appliers"]:
+            fix = "start `stockbridge serve --role worker`: nobody applies messages"
+        return Check("inbox", "warn", detail, fix)
+    return Check("inbox", "ok", detail)

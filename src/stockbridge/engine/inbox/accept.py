@@ -79,6 +79,11 @@ class Inbox:
         """Messages waiting for their commit."""
         return self._waiting
 
+    @property
+    def is_running(self) -> bool:
+        """Whether messages are taken."""
+        return not self._stopping and bool(self._tasks) and not any(t.done() for t in self._tasks)
+
     async def start(self) -> None:
         """Connect and begin; raises Misconfigured when the database is not there."""
         self._stopping = False

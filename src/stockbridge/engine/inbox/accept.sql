@@ -65,6 +65,23 @@ WHERE i.identity = n.identity
   AND i.content_hash
       = substring(%(hashes)s::bytea FROM ((n.position - 1) * 32 + 1)::int FOR 32);
 
+-- name: count_identity_blocks
+-- How many blocks the identities take in store.
+SELECT pg_relation_size('message_identity') / current_setting('block_size')::bigint;
+
+-- name: forget_identities
+-- Deletes the identities in a stretch of blocks that were last seen before a moment.
+WITH old AS (
+    SELECT i.identity
+    FROM message_identity i
+    WHERE i.ctid >= ('(' || %(first)s::bigint || ',0)')::tid
+      AND i.ctid < ('(' || %(end)s::bigint || ',0)')::tid
+      AND i.seen_at < %(before)s::timestamptz
+    ORDER BY i.identity
+    FOR UPDATE OF i SKIP LOCKED
+)
+DELETE FROM message_identity i USING old o WHERE i.identity = o.identity;
+
 -- name: open_sequences
 -- Begins the records of sources that number their messages and are new.
 INSERT INTO source_sequence (system, flow, received, newest_at)

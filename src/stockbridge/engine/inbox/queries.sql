@@ -60,3 +60,12 @@ SELECT upper(unnest(s.received))
 FROM source_sequence s
 WHERE s.system = %(system)s::text AND s.flow = %(flow)s::text
 LIMIT 1;
+
+-- name: count_backlog
+-- How many messages wait to be applied, up to a limit, and for how many seconds the oldest does.
+SELECT count(*),
+       coalesce(extract(epoch FROM clock_timestamp() - min(w.received_at)), 0)::float8
+FROM (
+    SELECT received_at FROM message WHERE status = 'received'
+    ORDER BY message_id LIMIT %(limit)s::bigint
+) w;
