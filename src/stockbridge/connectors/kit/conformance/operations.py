@@ -19,13 +19,20 @@ from stockbridge.contracts.partners.manifest import Manifest, Operation
 from stockbridge.contracts.partners.model import Connector, Delivery, Outcome
 from stockbridge.contracts.partners.operations import (
     AcknowledgeOrder,
+    BookedLine,
+    BookOrder,
     CancelOrder,
+    ChangeOrder,
     ConfirmReturn,
     ConfirmShipment,
+    PostedMovement,
+    PostMovements,
     ToldLine,
 )
 
 _DONE: Final = ("confirmed", "accepted")
+_BOOKED: Final = ("change_order", "cancel_order", "post_movements")
+"""What an ERP takes of orders that it has booked."""
 
 
 def _takes(manifest: Manifest) -> str | None:
@@ -44,8 +51,32 @@ def _payload(operation: str, ordered: Ordered, at: datetime) -> Any:
         "confirm_return": lambda: ConfirmReturn(
             number, f"{number}-r1", lines, at, is_restocked=True
         ),
+        "book_order": lambda: BookOrder(
+            number, "shop", f"S-{number}", _booked(ordered), at, "LONDON", currency="USD"
+        ),
+        "change_order": lambda: ChangeOrder(number, 1, _booked(ordered, less=1), at),
+        "post_movements": lambda: _posting(ordered, at),
     }
     return made[operation]()
+
+
+def _booked(ordered: Ordered, less: int = 0) -> list[BookedLine]:
+    return [
+        BookedLine(line.line, line.sku, line.quantity - less, "12.50") for line in ordered.lines
+    ]
+
+
+def _posting(ordered: Ordered, at: datetime) -> PostMovements:
+    """The order's units leave; each costs 4.00."""
+    lines = [
+        PostedMovement(
+            "ship", line.sku, line.quantity, "LONDON", at, f"{ordered.number}-1", "4.00",
+            ordered.number, line.line,
+        )
+        for line in ordered.lines
+    ]  # fmt: skip
+    units = sum(line.quantity for line in lines)
+    return PostMovements(f"{ordered.number}-p1", lines, units, f"{units * 4}.00")
 
 
 def _delivery(operation: str, ordered: Ordered, payload: Any) -> Delivery:
@@ -73,6 +104,9 @@ async def _owed(bench: Bench, connector: Connector, operation: str) -> Delivery:
     if operation == "confirm_return" and "confirm_shipment" in claimed:
         first = _payload("confirm_shipment", ordered, at)
         await connector.send(_delivery("confirm_shipment", ordered, first))
+    if operation in _BOOKED and "book_order" in claimed:
+        first = _payload("book_order", ordered, at)
+        await connector.send(_delivery("book_order", ordered, first))
     bench.simulator.prepare(operation, ordered)
     return _delivery(operation, ordered, _payload(operation, ordered, at))
 
