@@ -73,6 +73,7 @@ async def put(desk: Desk, body: "PutSystem") -> Any:
     from stockbridge.engine import Command, Engine
     from stockbridge.ingress import systems_setup
     from stockbridge.ingress.polling_connector import sync_feeds
+    from stockbridge.ingress.reviving import try_soon
     from stockbridge.kernel.errors import Misconfigured, Refusal
 
     complete = systems_setup.configured(desk.partners.connectors, body)
@@ -89,6 +90,8 @@ async def put(desk: Desk, body: "PutSystem") -> Any:
         raise Misconfigured(msgspec.json.decode(outcome.body)["detail"])
     manifest = desk.partners.connectors.manifest(str(complete.connector))
     await sync_feeds(desk.pool, complete.code, manifest)
+    async with desk.pool.connection() as conn:
+        await try_soon(conn, complete.code)
     return None
 
 
@@ -104,6 +107,7 @@ async def missing_secrets(desk: Desk, code: str, manifest: "Manifest") -> list[s
 async def keep_secret(desk: Desk, code: str, name: str, value: str, keep_seconds: int) -> Any:
     """Keep a secret that the system has; how many of it count now. Raises Misconfigured."""
     from stockbridge.governance import secrets as kept
+    from stockbridge.ingress.reviving import try_soon
     from stockbridge.kernel.errors import Misconfigured, Refusal
 
     declared = await desk.partners.declared_secrets(code)
@@ -114,6 +118,7 @@ async def keep_secret(desk: Desk, code: str, name: str, value: str, keep_seconds
             conn, desk.box, code, name, value,
             keep_seconds=keep_seconds, actor="cli", correlation_id=desk.correlation_id,
         )  # fmt: skip
-    if isinstance(active, Refusal):
-        raise Misconfigured(active.detail)
+        if isinstance(active, Refusal):
+            raise Misconfigured(active.detail)
+        await try_soon(conn, code)
     return active

@@ -98,12 +98,19 @@ SET called_at = now(), due_at = CASE WHEN leased_until > now() THEN due_at ELSE 
 WHERE system = %(system)s::text AND feed = ANY (%(feeds)s::text[])
 RETURNING feed;
 
+-- name: try_feeds
+-- Has feeds soon polled that failed, or are being read with what was put right meanwhile.
+UPDATE poll_feed
+SET called_at = now() + %(seconds)s::float8 * interval '1 second',
+    due_at = CASE WHEN leased_until > now() THEN due_at
+                  ELSE least(due_at, now() + %(seconds)s::float8 * interval '1 second') END
+WHERE system = %(system)s::text AND (failures > 0 OR leased_until > now());
+
 -- name: end_poll
 -- Notes how a poll went; the mark never goes back.
 UPDATE poll_feed
 SET mark = greatest(mark, %(mark)s::timestamptz), polled_at = now(), leased_until = NULL,
-    due_at = CASE WHEN called_at > %(began_at)s::timestamptz AND %(failures)s::bigint = 0
-                  THEN now()
+    due_at = CASE WHEN called_at > %(began_at)s::timestamptz THEN greatest(called_at, now())
                   ELSE now() + %(seconds)s::bigint * interval '1 second' END,
     began_at = CASE WHEN %(failures)s::bigint = 0 THEN %(began_at)s::timestamptz
                     ELSE began_at END,

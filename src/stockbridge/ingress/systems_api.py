@@ -18,6 +18,7 @@ from stockbridge.ingress.commands import submit
 from stockbridge.ingress.operations import NoBody
 from stockbridge.ingress.paging import Page, PageQuery, page
 from stockbridge.ingress.polling_connector import sync_feeds
+from stockbridge.ingress.reviving import try_soon
 from stockbridge.kernel.errors import Misconfigured, Refusal, Retry
 from stockbridge.store.sql import load
 
@@ -54,6 +55,8 @@ async def put_system(call: Call) -> Answer | Refusal:
     if answer.status < _FIRST_ERROR:
         manifest = connectors.manifest(body.connector) if body.connector else None
         await sync_feeds(call.hub.pool, body.code, manifest)
+        async with call.hub.pool.connection() as conn:
+            await try_soon(conn, body.code)
         call.hub.partners.forget(body.code)
     return answer
 

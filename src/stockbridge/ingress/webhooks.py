@@ -24,6 +24,7 @@ from stockbridge.ingress.events import DATA_TYPES, take_events
 from stockbridge.ingress.events_cloud import header_text
 from stockbridge.ingress.events_taking import MessagesTaken, checked, keep, told
 from stockbridge.ingress.polling import SECRET
+from stockbridge.ingress.reviving import try_soon
 from stockbridge.ingress.webhooks_gate import NAME, SECRET_BYTES, secret_bytes
 from stockbridge.ingress.webhooks_partner import receive_partner
 from stockbridge.ingress.wire import read_body
@@ -138,8 +139,9 @@ async def put_secret(call: Call) -> Answer | Refusal:
             keep_seconds=body.keep_previous_seconds,
             actor=call.key.key_id, correlation_id=call.correlation_id,
         )  # fmt: skip
-    if isinstance(active, Refusal):
-        return active
+        if isinstance(active, Refusal):
+            return active
+        await try_soon(conn, system)
     call.hub.webhooks.forget(system)
     call.hub.partners.forget(system)
     return answer_json(SecretKept(system, name, active))

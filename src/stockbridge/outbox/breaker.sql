@@ -23,8 +23,17 @@ SET state = %(state)s::text, failures = %(failures)s::bigint, trips = %(trips)s:
     retry_at = %(retry_at)s::float8, detail = %(detail)s::text, changed_at = clock_timestamp()
 WHERE system = %(system)s::text;
 
+-- name: try_breaker
+-- Lets a call try soon whether the partner can be reached, as if it had just failed.
+UPDATE breaker
+SET trips = 0, changed_at = clock_timestamp(),
+    retry_at = least(retry_at,
+                     extract(epoch FROM clock_timestamp())::float8 + %(seconds)s::float8)
+WHERE system = %(system)s::text AND state = 'open';
+
 -- name: wake_deliveries
--- Makes due now what waits only because the partner could not be reached.
-UPDATE delivery SET due_at = clock_timestamp()
+-- Makes due in so many seconds what waits only because the partner could not be reached.
+UPDATE delivery
+SET due_at = least(due_at, clock_timestamp() + %(seconds)s::float8 * interval '1 second')
 WHERE system = %(system)s::text AND state IN ('waiting', 'accepted')
   AND due_at > statement_timestamp() AND attempts > 0 AND NOT is_hinted;

@@ -51,7 +51,7 @@ async def note(conn: Conn, system: str, *, good: int, bad: int, detail: str = ""
         await _tell(conn, system, after, detail)
     if after.state == "closed" and before.state != "closed":
         await close_cases(conn, DOWN, [system], "a call reached the partner again")
-        await conn.execute(SQL.wake_deliveries, {"system": system})
+        await conn.execute(SQL.wake_deliveries, {"system": system, "seconds": 0.0})
         await conn.execute(SQL.notify_deliveries, {"system": system})
     return after
 

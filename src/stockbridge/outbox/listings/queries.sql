@@ -18,6 +18,18 @@ WHERE s.connector IS NOT NULL AND 'publish' = ANY (s.operations)
   AND EXISTS (SELECT FROM listing l WHERE l.system = s.code)
 ORDER BY s.code;
 
+-- name: wake_listings
+-- Makes due in so many seconds what waits after attempts that failed.
+WITH paused AS (
+    SELECT listing_id FROM listing
+    WHERE system = %(system)s::text AND due_at > clock_timestamp()
+      AND state IN ('dirty', 'unknown') AND attempts > 0
+    ORDER BY listing_id FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE listing l
+SET due_at = least(due_at, clock_timestamp() + %(seconds)s::float8 * interval '1 second')
+FROM paused p WHERE l.listing_id = p.listing_id;
+
 -- name: peek
 -- Which classes have work that is due, and in how many seconds the next one is.
 SELECT c.risk,
