@@ -125,11 +125,15 @@ def _places(config: Mapping[str, Any]) -> dict[str, str]:
 def _listed(
     connector: Connector, places: Mapping[str, str], entry: CatalogEntry, sku: str
 ) -> list[Entry]:
-    """The listings an entry is: one, or one for each of our locations it is stocked at."""
+    """The listings an entry is: one, or one for each of our locations it is stocked at.
+
+    A catalog that tells no locations leaves open where, so that is everywhere.
+    """
     stock = connector.manifest.stock
     if stock is None or not stock.per_location:
         return [Entry(sku, entry.item, "", entry.attributes)]
-    codes = [places[theirs] for theirs in entry.locations if theirs in places]
+    stocked = entry.locations or list(places)
+    codes = [places[theirs] for theirs in stocked if theirs in places]
     return [Entry(sku, entry.item, code, entry.attributes) for code in codes]
 
 

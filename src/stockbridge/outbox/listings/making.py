@@ -134,7 +134,7 @@ async def _target(conn: Connection, connectors: Manifests, channel: str) -> _Tar
     row = await (await conn.execute(SQL.channel_listed, {"channel": channel})).fetchone()
     if row is None:
         return Refusal("unknown_channel", f"no channel has the code {channel!r}", 404)
-    channel_id, system, connector, config = row
+    channel_id, system, connector, config, sources = row
     if connector is None:
         detail = f"channel {channel} has no system with a connector: give it one that takes figures"
         return Refusal("not_connected", detail, 409)
@@ -149,7 +149,9 @@ async def _target(conn: Connection, connectors: Manifests, channel: str) -> _Tar
     if stock.per_location and not places:
         detail = f"system {system} keeps a figure by location: set its `locations`"
         return Refusal("unmapped_location", detail, 409)
-    return _Target(channel_id, system, stock, places if stock.per_location and places else {})
+    # Elsewhere the channel has nothing to show, and what the partner shows there is not ours.
+    kept = {code: theirs for code, theirs in (places or {}).items() if code in sources}
+    return _Target(channel_id, system, stock, kept if stock.per_location else {})
 
 
 async def retry(

@@ -1,8 +1,10 @@
 -- Listings are made, ended, and told to try again; all set-based.
 
 -- name: channel_listed
--- A channel with the system, connector and configuration its listings go by.
-SELECT c.channel_id, c.system, s.connector, s.config
+-- A channel with the system, connector and configuration its listings go by, and its sources.
+SELECT c.channel_id, c.system, s.connector, s.config,
+       ARRAY(SELECT l.code FROM channel_source cs JOIN location l USING (location_id)
+             WHERE cs.channel_id = c.channel_id)
 FROM channel c LEFT JOIN system s ON s.code = c.system
 WHERE c.code = %(channel)s::text;
 
