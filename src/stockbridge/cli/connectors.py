@@ -154,6 +154,7 @@ def simulate(
 
     chosen, registry = find(name, settings_of().connectors_dir)
     simulator: Simulator = registry.module(chosen, "simulator").Simulator()
+    simulator.delivers_to = hub or simulator.delivers_to
     with simulator.start(port):
         listed: dict[str, Any] = {
             sku: simulator.list_item(sku, 10)._asdict() for sku in ("MUG-1", "MUG-2")

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
-from typing import Any, ClassVar, Final, Literal, NamedTuple, Self
+from typing import Any, ClassVar, Final, Literal, NamedTuple, Self, TypeVar
 
 import uvicorn
 from starlette.applications import Starlette
@@ -42,6 +42,7 @@ HANG_SECONDS: Final = 30.0
 SLOW_SECONDS: Final = 0.2
 _START_SECONDS_MAX: Final = 20.0
 _TRANSPORT: Final = "stockbridge.transport"
+Done = TypeVar("Done")
 
 
 class Served(NamedTuple):
@@ -131,6 +132,8 @@ class Simulator(ABC):
         """Items whose rows are refused, and why."""
         self.unapplied_share = 0.0
         """Of the rows that are accepted, the share that is never applied."""
+        self.delivers_to = "https://hub.example.com/v1/webhooks/shop"
+        """Where its webhooks go, as its own settings have it."""
         self.retry_after_seconds = 7
         self.page_max = 50
         """Most rows of a page of anything."""
@@ -141,6 +144,7 @@ class Simulator(ABC):
         self._url = ""
         self._thread: threading.Thread | None = None
         self._stop: Callable[[], object] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     # What a subclass says -----------------------------------------------------------------
 
@@ -212,6 +216,16 @@ class Simulator(ABC):
         self.rejected.clear()
         self.unapplied_share = 0.0
 
+    def between(self, act: Callable[[], Done]) -> Done:
+        """Do something on the trading floor between two calls, not in the middle of one."""
+        if self._loop is None:
+            return act()
+
+        async def acted() -> Done:
+            return act()
+
+        return asyncio.run_coroutine_threadsafe(acted(), self._loop).result(_START_SECONDS_MAX)
+
     def called(self, operation: str) -> list[Recorded]:
         """The calls of an operation, oldest first."""
         return [call for call in self.calls if call.operation == operation]
@@ -270,7 +284,7 @@ class Simulator(ABC):
         if self._stop is not None and self._thread is not None:
             self._stop()
             self._thread.join()
-        self._stop = self._thread = None
+        self._stop = self._thread = self._loop = None
 
     async def _serve(self, listener: socket.socket, started: threading.Event) -> None:
         """Serve until told to stop, which takes effect at once."""
@@ -284,6 +298,7 @@ class Simulator(ABC):
         await server.startup(sockets=[listener])
         loop, stopped = asyncio.get_running_loop(), asyncio.Event()
         self._stop = lambda: loop.call_soon_threadsafe(stopped.set)
+        self._loop = loop
         started.set()
         await stopped.wait()
         server.force_exit = True

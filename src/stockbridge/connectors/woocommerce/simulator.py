@@ -326,7 +326,7 @@ class Simulator(simulator.Simulator):
         status = "disabled" if self.is_disabled else "active"
         rows = [
             {"id": place, "topic": topic, "status": status,
-             "delivery_url": "https://hub.example.com/v1/webhooks/shop"}
+             "delivery_url": self.delivers_to}
             for place, topic in enumerate(("order.created", "order.updated", "order.deleted"), 1)
         ]  # fmt: skip
         return self._paged(request, rows)
