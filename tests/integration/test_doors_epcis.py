@@ -3,6 +3,7 @@
 import asyncio
 import json
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from stockbridge.contracts.events.decoding import Undecodable
 from tests.doors import balance, settled, systems
 from tests.http_api import scalar, serving
 
+EXAMPLES = Path(__file__).parent / "epcis_examples"
 LINK = "https://id.gs1.org/01/04012345123456"
 SGLN = "urn:epc:id:sgln:4012345.00001.0"
 OTHER = "https://id.gs1.org/414/4012345000023"
@@ -66,7 +68,11 @@ async def post(api: Any, what: str, body: Any, **headers: str) -> Any:
 
 async def captured(api: Any, *events: Any, **headers: str) -> Any:
     """The finished capture job of the events."""
-    answer = await post(api, "capture", document(*events), **headers)
+    return await finished(api, await post(api, "capture", document(*events), **headers))
+
+
+async def finished(api: Any, answer: Any) -> Any:
+    """The capture job of the answer, once nothing of it is on its way."""
     assert answer.status_code == 202, answer.text
     assert answer.headers["gs1-epcis-version"] == "2.0.0"
     while True:
@@ -256,6 +262,74 @@ async def test_documents_that_are_refused(api, name):
     body, status, kind = REFUSED[name]
     answer = await post(api, "capture", body)
     assert (answer.status_code, answer.json()["type"]) == (status, f"epcisException:{kind}")
+
+
+# Whole documents, one of each form the standard has: what A is at MAIN, and at other places; or
+# the reason why not.
+ACCEPTED = {
+    "object_event_receiving_every_field": {"available": 10},
+    "object_event_web_vocabulary": {"quarantined": 5},
+    "object_event_commissioning_ilmd": {},
+    "object_event_between_locations": {"available": 6},
+    "object_event_error_declaration": {"available": 7},
+    "object_event_sensor_of_a_place": {},
+    "aggregation_event": {},
+    "transaction_event": {"available": 3},
+    "transformation_event": {"available": -4},
+    "association_event": {},
+}
+ELSEWHERE = {
+    "object_event_between_locations": ("A", "W2", {"in_transit": 4}),
+    "transformation_event": ("B", "MAIN", {"available": 2}),
+}
+NOT_CAPTURED = {
+    "query_document": "'EPCISQueryDocument', not EPCISDocument",
+    "event_without_a_document": "'ObjectEvent', not EPCISDocument",
+    "master_data_only": "no events in epcisBody.eventList",
+}
+NOT_BOOKED = {
+    "weight_that_is_no_whole_number": "200.5 KGM is no whole number; send it in a smaller unit",
+    "logistic_unit_only": "a logistic unit does not say what is in it",
+    "event_of_a_draft": "missing required field `type`",
+    "object_event_about_nothing": "needs an epcList, a quantityList, or a sensorElementList",
+    "error_declaration_without_time": "missing required field `declarationTime`",
+}
+
+
+def test_every_example_is_told_of():
+    told = [*ACCEPTED, *NOT_CAPTURED, *NOT_BOOKED]
+    assert sorted(told) == sorted(path.stem for path in EXAMPLES.glob("*.json"))
+
+
+async def sent(api: Any, name: str) -> Any:
+    text = (EXAMPLES / f"{name}.json").read_text()
+    return await api.raw("POST", "/v1/epcis/capture", text, content_type="application/ld+json")
+
+
+@pytest.mark.parametrize("name", ACCEPTED)
+async def test_examples_that_are_accepted(api, name):
+    for _ in range(2):
+        job = await finished(api, await sent(api, name))
+        assert (job["success"], job["errors"]) == (True, [])
+        assert await balance(api.app.dsn, "A") == ACCEPTED[name]
+        sku, place_code, states = ELSEWHERE.get(name, ("A", "W2", {}))
+        assert await balance(api.app.dsn, sku, place_code) == states
+
+
+@pytest.mark.parametrize("name", [*NOT_CAPTURED, *NOT_BOOKED])
+async def test_examples_that_are_refused_with_a_reason(api, name):
+    answer = await sent(api, name)
+    if name in NOT_CAPTURED:
+        assert answer.status_code == 400
+        problem, reason = answer.json(), NOT_CAPTURED[name]
+    else:
+        job = await finished(api, answer)
+        assert not job["success"]
+        (problem,) = job["errors"]
+        reason = NOT_BOOKED[name]
+    assert problem["type"] == "epcisException:ValidationException"
+    assert reason in problem["detail"]
+    assert await balance(api.app.dsn, "A") == {}
 
 
 async def test_a_bound_key_captures_its_own(api):

@@ -84,4 +84,5 @@ class Event(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     biz_transaction_list: Annotated[list[BizTransaction], Meta(max_length=100)] = []
     source_list: Annotated[list[Source], Meta(max_length=100)] = []
     destination_list: Annotated[list[Destination], Meta(max_length=100)] = []
+    sensor_element_list: Annotated[list[msgspec.Raw], Meta(max_length=LIST_MAX)] = []
     error_declaration: ErrorDeclaration | None = None

@@ -16,13 +16,13 @@ ERROR_SUFFIX: Final = "#errorDeclaration"
 """Ends the message id of an event that is sent again to declare it wrong."""
 
 
-class _Body(msgspec.Struct, rename="camel"):
-    event_list: list[msgspec.Raw]
+class _Body(msgspec.Struct, frozen=True, rename="camel"):
+    event_list: list[msgspec.Raw] = []
 
 
 class _Document(msgspec.Struct, rename="camel"):
     type: str
-    epcis_body: _Body = msgspec.field(name="epcisBody")
+    epcis_body: _Body = _Body()
     schema_version: str = ""
 
 
@@ -45,9 +45,13 @@ def read_document(body: bytes) -> list[bytes] | Undecodable:
     if isinstance(document, Undecodable):
         return document
     if document.type != "EPCISDocument":
-        return Undecodable("invalid_event", f"type is {document.type[:40]!r}, not EPCISDocument")
+        detail = (
+            f"type is {document.type[:40]!r}, not EPCISDocument: captured are documents with "
+            "their events in epcisBody.eventList"
+        )
+        return Undecodable("invalid_event", detail)
     if not document.epcis_body.event_list:
-        return Undecodable("no_events", "the document's eventList is empty")
+        return Undecodable("no_events", "the document has no events in epcisBody.eventList")
     return [bytes(event) for event in document.epcis_body.event_list]
 
 
@@ -89,13 +93,20 @@ def _fault(event: Event) -> str | None:
             return f"action: an {event.type} needs ADD, OBSERVE or DELETE"
     elif event.action is not None:
         return "action: a TransformationEvent has none"
-    if event.type == "ObjectEvent" and not event.epc_list and not event.quantity_list:
-        return "an ObjectEvent needs an epcList or a quantityList"
+    if event.type == "ObjectEvent" and not _is_about_something(event):
+        return (
+            "an ObjectEvent needs an epcList, a quantityList, or a sensorElementList of a readPoint"
+        )
     if event.type == "TransactionEvent" and not event.biz_transaction_list:
         return "bizTransactionList: a TransactionEvent needs one"
     if not YEAR_MIN < event.event_time.year < YEAR_MAX:
         return f"eventTime is in the year {event.event_time.year}"
     return None
+
+
+def _is_about_something(event: Event) -> bool:
+    of_a_place = event.sensor_element_list and (event.read_point or event.biz_location)
+    return bool(event.epc_list or event.quantity_list or of_a_place)
 
 
 def _canonical(body: bytes) -> bytes:
