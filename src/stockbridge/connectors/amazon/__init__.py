@@ -1,0 +1,1 @@
+"""Amazon as a marketplace: a seller who ships (MFN), by the Selling Partner API."""
