@@ -1,0 +1,1 @@
+"""Shopify shops, by the Admin GraphQL API 2026-10."""
