@@ -68,9 +68,13 @@ class Shop:
         }
         lacking = [name for name in mapping.PERMISSIONS if not may & {name, "SuperAdmin"}]
         places = [str(place["id"]) for place in at(about, "stockLocations", "items") or ()]
+        token = self._headers.get("vendure-token")
+        is_channel = token in (None, at(about, "activeChannel", "token"))
         threshold = at(about, "globalSettings", "outOfStockThreshold") or 0
         return [
             Check("signs in", True, f"as {at(about, 'me', 'identifier')} in channel {channel}"),
+            Check("channel_token", is_channel, f"the shop answers as channel {channel}",
+                  "correct `channel_token`: the shop has no channel with it (Settings > Channels)"),
             Check("permissions", not lacking, f"lacks {', '.join(lacking)}" if lacking else "",
                   "give the administrator's role these permissions in this channel"),
             Check("stock_location", self._place in places, f"{self._place} of {places}",
@@ -190,6 +194,9 @@ class Shop:
     ) -> Outcome:  # fmt: skip
         if mapping.is_called_off(order, cancellation):
             return Outcome("confirmed")
+        strange = mapping.strange_lines(order, cancellation.lines)
+        if strange:
+            return Outcome("rejected", "no_such_line", f"the order has no line {strange[0]}")
         given = mapping.cancel_input(order, cancellation)
         if given is None:
             return Outcome("confirmed", detail="nothing of these lines was left in the shop")

@@ -29,7 +29,7 @@ LOGIN: Final = f"""mutation Login($username: String!, $password: String!) {{
 }}"""
 
 ABOUT: Final = """query About {
-  activeChannel { id code }
+  activeChannel { id code token }
   globalSettings { trackInventory outOfStockThreshold }
   stockLocations(options: { take: 100 }) { items { id name } }
   me { identifier channels { id code permissions } }

@@ -263,11 +263,13 @@ def _version(order: Mapping[str, Any]) -> int:
 
 
 def _paid_at(order: Mapping[str, Any]) -> str:
-    """When the last payment was made, once all that stand are settled."""
+    """When the last payment was made, once all that stand are settled; what is free is paid."""
     stand = [each for each in order.get("payments") or ()
              if each["state"] not in ("Declined", "Cancelled", "Error")]  # fmt: skip
-    if not stand or any(each["state"] != "Settled" for each in stand):
+    if any(each["state"] != "Settled" for each in stand):
         return ""
+    if not stand:
+        return rfc3339(moment(order["orderPlacedAt"]))
     return rfc3339(max(moment(each["createdAt"]) for each in stand))
 
 
@@ -349,6 +351,12 @@ def is_called_off(order: Any, cancellation: CancelOrder) -> bool:
     return any(
         at(entry, "data", "reason") == reason for entry in at(order, "history", "items") or ()
     )
+
+
+def strange_lines(order: Any, lines: Sequence[ToldLine]) -> list[str]:
+    """Lines that are none of the order's."""
+    known = {str(line["id"]) for line in at(order, "lines") or ()}
+    return sorted({line.line for line in lines} - known)
 
 
 def cancel_input(order: Any, cancellation: CancelOrder) -> dict[str, Any] | None:

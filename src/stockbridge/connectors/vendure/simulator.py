@@ -214,8 +214,9 @@ class Simulator(simulator.Simulator):
 
     def _about(self, _given: _Data) -> _Data:
         channel = {"id": "1", "code": "__default_channel__"}
+        token = {"token": "5eheurtfbcj5zojhv3cd"}
         return {
-            "activeChannel": channel,
+            "activeChannel": channel | token,
             "globalSettings": self.settings,
             "stockLocations": {"items": [{"id": _PLACE, "name": "Default Stock Location"}]},
             "me": {"identifier": _USER,

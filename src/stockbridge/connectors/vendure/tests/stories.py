@@ -100,7 +100,7 @@ class Desk:
         """The newest events of an order: placed or cancelled, and units by line."""
         config = {**self.shop.config(), "system": "shop"}
         for message in await self.heard():
-            events = mapping.decode(message.topic, message.body, config)
+            events: Any = mapping.decode(message.topic, message.body, config)
             assert not isinstance(events, Undecodable)
             if events and events[0].data["number"] == ordered.number:
                 return [
@@ -285,6 +285,9 @@ async def what_does_not_exist_is_refused(desk: Desk) -> None:
     nobody = Ordered("NOSUCHORDER", (await desk.order(1)).lines)
     for outcome in (await desk.ship(nobody, "P1", 1), await desk.call_off(nobody, "C1", 1)):
         assert (outcome.kind, outcome.code) == ("rejected", "no_such_order")
+    mine, other = await desk.order(1), await desk.order(1)
+    outcome = await desk.call_off(Ordered(mine.number, other.lines), "C1", 1)
+    assert (outcome.kind, outcome.code) == ("rejected", "no_such_line")
 
 
 STORIES: Final[tuple[Callable[[Desk], Awaitable[None]], ...]] = (

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -94,6 +95,24 @@ def test_a_change_of_lines_within_a_second_is_newer(before, more, is_newer):
 
 
 @pytest.mark.parametrize(
+    "payments, paid_at",
+    [
+        ([("Settled", "10:00"), ("Declined", "11:00")], "10:00"),
+        ([("Settled", "10:00"), ("Settled", "12:00")], "12:00"),
+        ([("Settled", "10:00"), ("Authorized", "12:00")], ""),
+        ([], "09:00"),
+    ],
+)
+def test_when_an_order_is_paid(payments, paid_at):
+    day = "2026-11-20T"
+    order = {
+        "orderPlacedAt": f"{day}09:00:00Z",
+        "payments": [{"state": state, "createdAt": f"{day}{at}:00Z"} for state, at in payments],
+    }
+    assert mapping._paid_at(order) == (f"{day}{paid_at}:00Z" if paid_at else "")
+
+
+@pytest.mark.parametrize(
     "kept, expected",
     [
         ({"state": "Cancelled", "lines": [("1", 2)], "off": []}, ["cancelled", "placed"]),
@@ -120,7 +139,7 @@ def test_what_an_order_tells(kept, expected):
             for place, (name, n) in enumerate(kept["off"])
         ]},
     }  # fmt: skip
-    events = mapping.decode("order", mapping.incoming(order).body, CONFIG)
+    events: Any = mapping.decode("order", mapping.incoming(order).body, CONFIG)
     assert not isinstance(events, Undecodable)
     assert [event.type.split(".")[3] for event in events] == expected
 
@@ -148,11 +167,14 @@ async def test_the_check_names_what_is_wrong_in_the_shop(wrong, check):
         assert found[0].fix
 
 
-async def test_a_stock_location_that_is_not_theirs_is_named():
+@pytest.mark.parametrize("field", ["stock_location", "channel_token"])
+async def test_what_is_not_theirs_is_named(field):
+    """A shop with one channel answers as that one, whatever token it is given."""
     async with shop() as (made, simulator):
-        config = {**simulator.config(), "stock_location": "7"}
+        config = {**simulator.config(), field: "7"}
         found = [each for each in await made.open(config=config).test() if not each.is_good]
-        assert [each.name for each in found] == ["stock_location"]
+        assert [each.name for each in found] == [field]
+        assert field in found[0].fix
 
 
 async def test_a_fulfillment_that_did_not_get_to_ship_is_not_made_twice():
