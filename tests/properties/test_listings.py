@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from stockbridge.contracts.partners.manifest import Stock
@@ -127,7 +127,13 @@ STEPS = st.lists(
 )
 
 
+BLIND_BEHIND_AN_ORDER: list[tuple[str, int]] = [
+    ("sell", 2), ("publish", 0), ("sell", 1), ("order", 0), ("elsewhere", -1), ("publish", 0),
+]  # fmt: skip
+
+
 @settings(max_examples=500)
+@example(stock=ABSOLUTE, units=4, steps=BLIND_BEHIND_AN_ORDER)
 @given(stock=st.sampled_from([COMPARES, ABSOLUTE]), units=st.integers(4, 12), steps=STEPS)
 def test_what_was_sold_is_never_put_back_and_all_ends_equal(stock, units, steps):
     shop = Shop(stock, units)

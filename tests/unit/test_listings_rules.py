@@ -26,7 +26,7 @@ BLIND = Stock(mode="absolute", reads_first=False)
         (COMPARES, LESS, {"desired": 5, "published": 9, "before": "sending", "sent": 5}, True),
         (ABSOLUTE, LESS, {"desired": 5, "published": 9}, True),
         (ABSOLUTE, ZERO, {"desired": 0, "published": 9}, False),
-        (ABSOLUTE, ZERO, {"desired": 2, "unheard": 2, "published": 9}, False),
+        (ABSOLUTE, ZERO, {"desired": 2, "unheard": 2, "published": 9}, True),
         (BLIND, LESS, {"desired": 5, "published": 9}, False),
     ],
 )

@@ -42,13 +42,14 @@ def needs_read(row: Row, stock: Stock, risk: int) -> bool:
     """Whether the partner's figure must be read before anything is written.
 
     A call whose end is not known is looked after; and where a figure is set without comparing, a
-    read shows what was sold in the meantime. Zero needs no such read: nothing is put back.
+    read shows what was sold in the meantime. Zero needs no such read, as nothing is put back,
+    unless it is reckoned anew and may become more.
     """
     if risk == READ or row.published is None or row.before in ("sending", "unknown"):
         return True
     if stock.mode != "absolute":
         return row.sent is not None
-    return stock.reads_first and row.target > 0
+    return stock.reads_first and (row.target > 0 or needs_reckoning(row, row.claimed_at))
 
 
 def needs_reckoning(row: Row, now: datetime) -> bool:
