@@ -98,14 +98,14 @@ def after(
 ) -> Outcome:
     """What a row that was written came to, by the answer.
 
-    Less than written was sold in the meantime. More is a parcel that left in the meantime: what
-    it was allocated was read, and is gone.
+    Less than written was sold in the meantime. More is a parcel that left in the meantime, whose
+    allocation was read and is gone, or an order called off: it is compared and written again.
     """
     shown = None if variant is None else saleable(variant, settings)
     if shown is None:
         return Outcome("unknown", "not_answered", "the answer does not tell the row's stock")
     if shown > update.quantity:
-        detail = f"a shipment came in between, it may sell {shown}"
+        detail = f"a parcel left or an order was called off in between, it may sell {shown}"
         return Outcome("later", "stale", detail, observed=shown)
     if shown < update.quantity and shown == update.previous:
         return Outcome("accepted", "not_applied", f"answered with {shown}", observed=shown)

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stockbridge.connectors.kit.conformance.bench import Bench, bench, kinds
 from stockbridge.connectors.kit.registry import Registry
@@ -142,6 +144,37 @@ def test_what_an_order_tells(kept, expected):
     events: Any = mapping.decode("order", mapping.incoming(order).body, CONFIG)
     assert not isinstance(events, Undecodable)
     assert [event.type.split(".")[3] for event in events] == expected
+
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["sell", "call_off", "ship"]), st.integers(1, 9)), max_size=6
+)
+
+
+@given(st.integers(0, 50), st.integers(0, 20), st.integers(-5, 5), st.integers(0, 60), STEPS)
+def test_whatever_happens_between_reading_and_writing_nothing_sold_is_put_back(
+    on_hand, allocated, threshold, figure, steps
+):
+    """Right, or told as wrong: a row that is not stale shows the figure less what was sold."""
+    of = {"trackInventory": True, "outOfStockThreshold": threshold}
+    update = StockUpdate(1, "MUG", "4", "", figure, 1)
+    written = mapping.planned(update, variant(("1", on_hand, allocated)), of, "1")
+    assert isinstance(written, int)
+    sold = 0
+    for what, units in steps:
+        if what == "sell":
+            allocated, sold = allocated + units, sold + units
+        else:
+            # A parcel lowers on hand too, which is what is overwritten.
+            allocated -= min(units, allocated)
+    answer = variant(("1", written, allocated))
+    outcome, shown = mapping.after(update, answer, of), mapping.saleable(answer, of)
+    assert shown is not None
+    is_stale = outcome.code == "stale"
+    assert is_stale == (shown > figure)
+    assert outcome.observed == (shown if is_stale else None)
+    if all(what == "sell" for what, _ in steps):
+        assert (is_stale, shown) == (False, figure - sold)
 
 
 async def test_what_was_not_applied_is_not_taken_for_done():
