@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from datetime import datetime
+from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any
 
@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from stockbridge.connectors.generic.simulator import Simulator
+from stockbridge.connectors.kit.registry import Registry
 from stockbridge.contracts.partners.manifest import LimitRule, Manifest, TokenBucket, Webhook
 from stockbridge.contracts.partners.model import (
     Incoming,
@@ -19,7 +20,7 @@ from stockbridge.contracts.partners.model import (
     Received,
     WebhookRequest,
 )
-from stockbridge.ingress.polling_connector import pages
+from stockbridge.ingress.polling_connector import pages, sync_feeds
 from stockbridge.kernel.errors import Retry
 from tests.doors import balance, settled
 from tests.http_api import scalar, serving, warehouse
@@ -198,6 +199,16 @@ async def test_sales_are_not_heard_before_their_messages_are_applied(api, portal
             await asyncio.sleep(0.02)
     second = datetime.fromisoformat(told["began_at"])
     assert await api.app.partners.orders_heard_at("shop") == second
+
+
+async def test_a_feed_that_lags_has_not_heard_what_happened_right_before(api, portal):
+    """A partner that leaves out its newest orders: a sale of that time must not count as heard."""
+    manifest = Registry().manifest("generic")
+    lagging = [msgspec.structs.replace(feed, lag_seconds=120) for feed in manifest.feeds]
+    await sync_feeds(api.app.pool, "shop", msgspec.structs.replace(manifest, feeds=lagging))
+    told = await poll(api)
+    heard_at = datetime.fromisoformat(told["began_at"]) - timedelta(seconds=120)
+    assert await api.app.partners.orders_heard_at("shop") == heard_at
 
 
 async def test_a_poll_that_fails_moves_nothing_and_says_why(api, portal):

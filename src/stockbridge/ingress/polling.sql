@@ -146,9 +146,12 @@ ORDER BY message.message_id DESC
 LIMIT %(limit)s::bigint;
 
 -- name: note_heard
--- Notes that all that the newest finished poll told has been applied; when it had begun.
+-- Notes that all that the newest finished poll told has been applied; when it had begun, less what
+-- the feed lags behind.
 WITH feed AS (
-    SELECT f.system, f.feed, f.began_at, f.heard_at,
+    SELECT f.system, f.feed, f.heard_at,
+           f.began_at - coalesce((f.source ->> 'lag_seconds')::bigint, 0) * interval '1 second'
+               AS began_at,
            NOT EXISTS (
                SELECT FROM message m
                WHERE m.system = f.system AND m.contract = ANY (f.contracts)

@@ -30,6 +30,7 @@ class ConnectorFeed(Shape, frozen=True, kw_only=True):
     period_seconds: int
     overlap_seconds: int
     shifts: bool = False
+    lag_seconds: int = 0
 
 
 class Kept(NamedTuple):
@@ -115,7 +116,7 @@ async def sync_feeds(pool: Pool, system: str, manifest: Manifest | None) -> None
     feeds = manifest.feeds if manifest is not None else []
     sources = [ConnectorFeed(
         period_seconds=feed.period_seconds, overlap_seconds=feed.overlap_seconds,
-        shifts=feed.shifts,
+        shifts=feed.shifts, lag_seconds=feed.lag_seconds,
     ) for feed in feeds]  # fmt: skip
     values = {
         "system": system,

@@ -131,12 +131,14 @@ class Feed(Shape, frozen=True, kw_only=True):
 
     The feed that tells what the partner sold is called `orders`: sales not heard end with it.
     `shifts`: its pages are numbered, so what is on them moves while they are read; they are read
-    again until nothing is new.
+    again until nothing is new. `lag_seconds`: it leaves out what happened right before it is read,
+    so what a poll heard ends that much before it began.
     """
 
     name: Name
     period_seconds: Whole = 300
     overlap_seconds: Whole = 300
+    lag_seconds: Annotated[int, Meta(ge=0)] = 0
     shifts: bool = False
     help: Text = ""
 
