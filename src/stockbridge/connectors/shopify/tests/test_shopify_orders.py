@@ -146,6 +146,7 @@ REFUNDS: dict[str, tuple[list[tuple[str, int]], str, int, int]] = {
     "not restocked, had not left": ([("NO_RESTOCK", 1)], "open", 4, 1),
     "a goodwill refund of what had left": ([("ship", 4), ("NO_RESTOCK", 1)], "open", 4, 0),
     "both": ([("ship", 2), ("RETURN", 1), ("CANCEL", 1), ("NO_RESTOCK", 1)], "open", 4, 2),
+    "called off, and goodwill": ([("ship", 3), ("CANCEL", 1), ("NO_RESTOCK", 1)], "open", 4, 1),
     "edited out": ([("edit", 1)], "open", 3, 0),
     "edited out, then refunded": ([("edit", 1), ("NO_RESTOCK", 1)], "open", 3, 1),
     "all: whatever restocks nothing": ([("ship", 4), ("NO_RESTOCK", 1)], "all", 4, 1),
@@ -280,6 +281,33 @@ async def test_like_parcels_are_two_even_when_answers_are_lost(tracking):
             assert (await connector.send(delivery)).kind == "confirmed"
         assert made.done("confirm_shipment") == 2
         assert remaining(simulator, ordered.number) == {LONDON: 1}
+
+
+async def test_a_like_parcel_that_was_not_taken_is_not_mistaken_for_the_one_before():
+    async with shop() as (made, simulator):
+        simulator.list_item("MUG", 9)
+        ordered = simulator.order({"MUG": 3})
+        connector = made.open()
+        await connector.send(parcel(ordered, "P1", {"MUG": 1}))
+        delivery = parcel(ordered, "P2", {"MUG": 1})
+        simulator.fault("fail_before", "confirm_shipment")
+        assert (await connector.send(delivery)).kind == "unknown"
+        assert (await connector.probe(delivery)).kind == "later"
+        assert (await connector.send(delivery)).kind == "confirmed"
+        assert remaining(simulator, ordered.number) == {LONDON: 1}
+
+
+@pytest.mark.parametrize("name", ["parcel", "fulfillmentorders", "remember"])
+async def test_a_lost_look_up_has_done_nothing(name):
+    async with shop() as (made, simulator):
+        simulator.list_item("MUG", 9)
+        ordered = simulator.order({"MUG": 1})
+        connector, delivery = made.open(), parcel(ordered, "P1", {"MUG": 1})
+        simulator.fault("drop_after", name)
+        assert (await connector.send(delivery)).kind == "later"
+        assert made.done("confirm_shipment") == 0
+        assert (await connector.send(delivery)).kind == "confirmed"
+        assert made.done("confirm_shipment") == 1
 
 
 async def test_a_parcel_from_two_places_is_finished_not_repeated():
