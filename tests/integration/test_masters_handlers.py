@@ -7,6 +7,7 @@ import pytest
 
 from stockbridge.contracts.masters import (
     Alias,
+    ChangeItem,
     KitComponent,
     PutChannel,
     PutItem,
@@ -84,6 +85,7 @@ REFUSALS = [
      "duplicate_component", [(1, "components")]),
     (PutItem("KIT", components=[KitComponent("B", 1)]), "KIT", 409, "kit_holds_stock", []),
     (PutItem("B", base_uom="KG"), "B", 409, "base_unit_in_use", []),
+    (ChangeItem("B", base_uom="KG"), "B", 409, "base_unit_in_use", []),
     (PutItem("C", aliases=[Alias("x", "1"), Alias("erp", "a-1")]), None, 409, "alias_taken",
      [(1, "aliases")]),
     (PutItem("C", aliases=[Alias("x", "1"), Alias("x", "1")]), None, 422, "duplicate_alias",
@@ -121,6 +123,21 @@ async def test_refused_and_nothing_changed(conn, body, stocked, status, code, ro
     assert (answer.status, answer.code) == (status, code)
     assert [(error["index"], error["field"]) for error in answer.errors] == rows
     assert await dump(conn) == before
+
+
+async def test_a_change_leaves_alone_what_it_does_not_say(conn):
+    put_first = PutItem("A", gtin="12345670", standard_cost="2", attributes={"color": "blue"})
+    _, before = await put(conn, put_first)
+    change = ChangeItem("A", description="Mug", standard_cost="2.5", attributes={"price": "9"})
+    status, after = await put(conn, change)
+    assert status == 200
+    assert {name for name in after if after[name] != before[name]} == {
+        "description", "standard_cost", "attributes",
+    }  # fmt: skip
+    assert after["attributes"] == {"color": "blue", "price": "9"}
+    assert after["aliases"] == [{"namespace": "erp", "alias": "a-1"}]
+    status, made = await put(conn, ChangeItem("NEW", status="discontinued"))
+    assert (status, made["status"], made["base_uom"]) == (201, "discontinued", "EA")
 
 
 async def test_the_base_unit_may_change_until_the_item_is_used(conn):

@@ -8,6 +8,7 @@ from stockbridge.contracts.base import Code, Moment, NotNegative, Positive, Shap
 
 Percent = Annotated[int, Meta(ge=0, le=100)]
 Gln = Annotated[str, Meta(pattern=r"^\d{13}$", description="Global Location Number")]
+Gtin = Annotated[str, Meta(pattern=r"^(\d{8}|\d{12,14})$")]
 Cost = Annotated[str, Meta(pattern=r"^\d{1,12}(\.\d{1,6})?$", description="Exact decimal text")]
 
 
@@ -38,7 +39,7 @@ class PutItem(Shape, frozen=True):
 
     sku: Sku
     description: Text = ""
-    gtin: Annotated[str, Meta(pattern=r"^(\d{8}|\d{12,14})$")] | None = None
+    gtin: Gtin | None = None
     base_uom: Uom = "EA"
     status: Literal["draft", "active", "discontinued"] = "active"
     tracking: Literal["none", "lot", "serial"] = "none"
@@ -47,6 +48,21 @@ class PutItem(Shape, frozen=True):
     uoms: Annotated[list[UnitOfMeasure], Meta(max_length=100)] | None = None
     aliases: Annotated[list[Alias], Meta(max_length=500)] | None = None
     components: Annotated[list[KitComponent], Meta(max_length=500)] | None = None
+
+
+class ChangeItem(Shape, frozen=True):
+    """What a system that has a say about items tells of one; what is left out stays as it is.
+
+    `attributes` are added to those that are known. An item nobody knows is made.
+    """
+
+    sku: Sku
+    description: Text | None = None
+    gtin: Gtin | None = None
+    base_uom: Uom | None = None
+    status: Literal["draft", "active", "discontinued"] | None = None
+    standard_cost: Cost | None = None
+    attributes: dict[str, Any] = {}
 
 
 class PutLocation(Shape, frozen=True):

@@ -20,6 +20,7 @@ class Act(NamedTuple):
 
 NOUNS: dict[type, tuple[str, tuple[str, ...]]] = {
     masters.PutItem: ("item.put", ("sku",)),
+    masters.ChangeItem: ("item.change", ("sku",)),
     masters.PutLocation: ("location.put", ("code",)),
     masters.PutChannel: ("channel.put", ("code",)),
     masters.PutSystem: ("system.put", ("code",)),

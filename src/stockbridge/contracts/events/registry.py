@@ -4,7 +4,7 @@ import re
 from typing import Final, NamedTuple
 
 from stockbridge.contracts.base import Shape
-from stockbridge.contracts.events import commands, model, orders, outgoing
+from stockbridge.contracts.events import commands, masters, model, orders, outgoing
 from stockbridge.contracts.events.commands import ToCommand
 
 PREFIX: Final = "io.stockbridge."
@@ -59,6 +59,7 @@ EVENT_TYPES: Final[tuple[EventType, ...]] = (
     _reported("order.edited", orders.OrderEdited, orders.edited),
     _reported("order.cancelled", orders.OrderCancelled, orders.cancelled),
     _reported("order.answered", orders.OrderAnswered, orders.answered),
+    _reported("item.changed", masters.ItemChanged, masters.changed_item),
     _told("reservation.made", outgoing.ReservationMade),
     _told("reservation.confirmed", outgoing.ReservationConfirmed),
     _told("reservation.released", outgoing.ReservationReleased),

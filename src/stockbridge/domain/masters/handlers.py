@@ -13,6 +13,7 @@ from psycopg.rows import dict_row
 
 from stockbridge import governance
 from stockbridge.contracts.masters import (
+    ChangeItem,
     PutChannel,
     PutItem,
     PutLocation,
@@ -71,6 +72,15 @@ async def put_item(conn: Conn, body: PutItem, context: Context) -> Answer:
     await conn.execute(SQL.add_item_lock, {"item_id": item_id})
     await _write_lists(conn, item_id, body, components)
     return await _answer(conn, SQL.item_document, current is None, sku=body.sku)
+
+
+async def change_item(conn: Conn, body: ChangeItem, context: Context) -> Answer:
+    """Make an item what a system says of it, and leave the rest as it is."""
+    await _all(conn, SQL.lock_masters)
+    rows = await _all(conn, SQL.item_document, sku=body.sku)
+    return await put_item(
+        conn, rules.changed_item(rows[0]["document"] if rows else {}, body), context
+    )
 
 
 async def _check_item(
@@ -281,6 +291,7 @@ async def put_reason_code(conn: Conn, body: PutReasonCode, context: Context) -> 
 
 HANDLERS: dict[type, Handler] = {
     PutItem: put_item,
+    ChangeItem: change_item,
     PutLocation: put_location,
     PutChannel: put_channel,
     PutSystem: put_system,

@@ -3,8 +3,11 @@
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
+import msgspec
+
 from stockbridge.contracts.masters import (
     Alias,
+    ChangeItem,
     KitComponent,
     PutItem,
     PutPolicy,
@@ -112,6 +115,19 @@ def check_aliases(
             )
             errors.append(row_error(index, "aliases", "alias_taken", detail))
     return errors
+
+
+def changed_item(known: Mapping[str, Any], body: ChangeItem) -> PutItem:
+    """The item as `body` changes it; `known` is its document, empty for a new one."""
+    said = msgspec.structs.asdict(body)
+    told = {name: value for name, value in said.items() if value is not None}
+    kept = {
+        name: known[name]
+        for name in PutItem.__struct_fields__
+        if name in known and name not in ("uoms", "aliases", "components")
+    }
+    attributes = {**kept.get("attributes", {}), **body.attributes}
+    return msgspec.convert({**kept, **told, "attributes": attributes}, PutItem)
 
 
 def check_use(
