@@ -36,7 +36,7 @@ class Selling(simulator.Simulator):
     def config(self) -> dict[str, Any]:
         """Its address and places."""
         return {
-            "shop": SHOP, "endpoint": self.url, "client_id": "4f1c0f9d8a7b", "channel": "webshop",
+            "shop": SHOP, "endpoint": self.url, "client_id": "4f1c0f9d8a7b", "channel": "shopify",
             "locations": {"LONDON": LONDON, "LEEDS": LEEDS},
         }  # fmt: skip
 
