@@ -20,6 +20,8 @@ SHIPPED = "io.stockbridge.stock.shipped.v1"
 COUNTED = "io.stockbridge.stock.counted.v1"
 ORDERED = "io.stockbridge.supply.ordered.v1"
 
+SECONDS_MAX = 60.0
+"""When a test gives up; nothing here needs more than a second or two on a machine of its own."""
 LEDGER_TABLES = ("balance", "movement", "batch", "fact", "supply", "count_anchor", "lot_balance")
 
 
@@ -78,7 +80,9 @@ class Desk:
         statement = "SELECT status, reason_code FROM message WHERE message_id = %s"
         return tuple((await self.rows(statement, message_id))[0])
 
-    async def settle(self, *, busy: str = "received", seconds: float = 15) -> dict[str, int]:
+    async def settle(
+        self, *, busy: str = "received", seconds: float = SECONDS_MAX
+    ) -> dict[str, int]:
         """Wait until no message has the status `busy`; how many have each."""
         give_up = monotonic() + seconds
         while True:
@@ -88,7 +92,7 @@ class Desk:
             assert monotonic() < give_up, f"still {busy}: {found}"
             await asyncio.sleep(0.02)
 
-    async def until(self, statement: str, wanted: Any, seconds: float = 15) -> None:
+    async def until(self, statement: str, wanted: Any, seconds: float = SECONDS_MAX) -> None:
         """Wait until the statement's value is `wanted`."""
         give_up = monotonic() + seconds
         while (found := await self.one(statement)) != wanted:

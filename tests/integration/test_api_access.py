@@ -183,7 +183,7 @@ async def test_a_revoked_key_stays_out_while_the_listener_is_cut_off(dsn, tmp_pa
             )
             await conn.execute(cut.encode())
             await conn.execute(b"UPDATE api_key SET revoked_at = now() WHERE key_id = %s", [key_id])
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while (await holder.get("/v1/items")).status_code == 200:
             assert time.monotonic() < deadline
         assert (await api.get("/v1/items")).status_code == 200
@@ -192,10 +192,13 @@ async def test_a_revoked_key_stays_out_while_the_listener_is_cut_off(dsn, tmp_pa
 
 async def test_an_expired_key_is_refused(dsn, tmp_path):
     async with serving(dsn, tmp_path) as api:
-        ends_at = datetime.now(UTC) + timedelta(seconds=1)
+        ends_at = datetime.now(UTC) + timedelta(seconds=2)
         holder = await api.key("ops:read", expires_at=ends_at.isoformat())
-        assert (await holder.get("/v1/items")).status_code == 200
-        await asyncio.sleep(1.1)
+        for _ in range(600):
+            if (await holder.get("/v1/items")).status_code == 401:
+                break
+            await asyncio.sleep(0.1)
+        assert datetime.now(UTC) >= ends_at
         assert (await holder.get("/v1/items")).status_code == 401
         await holder.http.aclose()
 

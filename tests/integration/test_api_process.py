@@ -17,7 +17,7 @@ from tests.integration.inbox_desk import envelope
 
 async def test_ready_says_each_condition(dsn, tmp_path):
     async with serving(dsn, tmp_path) as api:
-        for _ in range(200):
+        for _ in range(1_200):
             answer = await api.get("/readyz")
             if answer.status_code == 200:
                 break
@@ -87,7 +87,7 @@ async def test_reads_survive_cut_connections(dsn, tmp_path):
             assert answer.status_code in {200, 201, 503}, answer.text
             if answer.status_code == 503:
                 assert answer.headers["retry-after"]
-        for _ in range(100):
+        for _ in range(1_200):
             if (await api.get("/readyz")).status_code == 200:
                 break
             await asyncio.sleep(0.05)
@@ -166,7 +166,7 @@ async def test_timers_run_in_workers_and_not_in_api_processes(dsn, tmp_path):
         assert read.json()["state"] == "expired"
         async with running(Settings(dsn=dsn, data_dir=tmp_path), "worker") as worker:
             assert worker.url == ""
-            for _ in range(200):
+            for _ in range(1_200):
                 if await scalar(dsn, reserved) == 0 and await scalar(dsn, sealed):
                     break
                 await asyncio.sleep(0.05)

@@ -36,7 +36,7 @@ async def northwind(api, *aliases: str) -> None:
     assert (await api.post("/v1/mappings", body)).status_code == 201
 
 
-async def status(dsn, expected: str, seconds: float = 10.0) -> None:
+async def status(dsn, expected: str, seconds: float = 60.0) -> None:
     """Wait until the newest message has this status."""
     found = None
     async with asyncio.timeout(seconds):

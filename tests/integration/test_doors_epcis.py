@@ -240,7 +240,7 @@ async def test_what_is_missing_is_waited_for(api):
     assert [error["title"] for error in job["errors"]] == ["Parked", "Parked"]
     await api.put("/v1/items/C", {"gtin": "9506000134352"})
     await api.put("/v1/locations/W3", {"gln": "9506000000015"})
-    for _ in range(200):
+    for _ in range(1_200):
         if await settled(api.app.dsn) == {"applied": 2}:
             break
         await asyncio.sleep(0.05)

@@ -58,7 +58,7 @@ async def test_a_killed_import_is_marked_and_a_living_one_is_not(dsn, states, no
     endless.send_signal(signal.SIGKILL)
     endless.wait()
     # The server notices the closed connection at its own pace.
-    for _ in range(100):
+    for _ in range(1_200):
         if await close_dead_jobs(dsn):
             break
         await asyncio.sleep(0.05)

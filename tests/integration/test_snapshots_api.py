@@ -160,7 +160,7 @@ async def test_a_sender_that_hangs_up_leaves_nothing(api):
 
     with pytest.raises(ConnectionResetError):
         await api.raw("POST", PATH, broken(), content_type="text/csv")
-    for _ in range(100):
+    for _ in range(1_200):
         if await scalar(api.app.dsn, "SELECT count(*) FROM snapshot") == 0:
             break
         await asyncio.sleep(0.05)

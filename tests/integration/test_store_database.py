@@ -65,7 +65,7 @@ async def test_a_server_that_refuses_is_not_waited_for(dsn):
     began = time.monotonic()
     with pytest.raises(Misconfigured, match=r"nowhere.* does not exist"):
         await open_pool(make_conninfo(dsn, dbname="nowhere"), 2, wait_seconds=60)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 50
 
 
 async def test_a_server_that_comes_up_late_is_waited_for(data_dir):

