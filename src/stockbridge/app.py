@@ -170,7 +170,7 @@ async def build(settings: Settings, role: Role = "all", dsn: str | None = None) 
     inbox = Inbox(dsn, on_accepted=applier.offer, grace_seconds=grace_seconds)
     box = SecretBox(settings.secret_key)
     hearing = Hearing()
-    partners = OpenConnectors(pool, connectors, box, hearing.hear)
+    partners = OpenConnectors(pool, connectors, box, hearing.hear, settings.exchange)
     poller = Poller(pool, inbox, contracts, box, partners)
     hub = Hub(
         engine,

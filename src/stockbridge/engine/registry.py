@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from stockbridge.contracts import commands as c
 from stockbridge.contracts import orders as o
+from stockbridge.contracts.events.decoding import Unreadable
 from stockbridge.domain.fulfilment import handlers as fulfilment
 from stockbridge.domain.ledger import handlers as ledger
 from stockbridge.domain.ledger import reversal
@@ -16,6 +17,7 @@ from stockbridge.domain.reservations import handlers as reservations
 from stockbridge.domain.world.command import Command, Decision
 from stockbridge.domain.world.needs import Needs
 from stockbridge.domain.world.world import World
+from stockbridge.kernel.errors import Refusal
 
 
 class Handler(NamedTuple):
@@ -51,6 +53,21 @@ SPECS: dict[type, FactSpec] = {
 """Facts, each with what makes its kind."""
 
 
+def _nothing_named(_body: Any, _needs: Needs) -> None:
+    """A part of a message that cannot be read names nothing."""
+
+
+def _no_rows(_body: Any, _catalog: Catalog, _needs: Needs) -> None:
+    """It needs no rows either."""
+
+
+def _refuse_unreadable(command: Command, _world: World) -> Decision:
+    """Say of the part of a message that it could not be read, and what it waits for."""
+    part: Unreadable = command.body
+    errors = [{"missing": part.missing}] if part.missing else []
+    return Refusal(part.code, part.detail, errors=errors)
+
+
 def _spec_of(body: Any) -> FactSpec:
     return SPECS[type(body)]
 
@@ -83,6 +100,7 @@ HANDLERS: dict[type, Handler] = {
     o.AnswerOrder: _on_order(orders.decide_answer),
     o.FillOrders: Handler(orders.fill_names, orders.order_rows, orders.decide_fill),
     c.SetSafetyStock: Handler(ledger.safety_names, ledger.safety_rows, ledger.decide_safety),
+    Unreadable: Handler(_nothing_named, _no_rows, _refuse_unreadable),
 }
 
 FACTS = frozenset(

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
@@ -24,6 +25,7 @@ from stockbridge.domain.masters.rules import may_be_called
 from stockbridge.governance import secrets
 from stockbridge.governance.secrets import SecretBox
 from stockbridge.kernel.errors import Misconfigured, Retry
+from stockbridge.outbox.journal.journal import SystemJournal
 from stockbridge.store.database import Pool
 from stockbridge.store.sql import load
 
@@ -71,12 +73,18 @@ class OpenConnectors:
     """Opens each system's connection once; implements `contracts.partners.model.Partners`."""
 
     def __init__(
-        self, pool: Pool, connectors: Connectors, box: SecretBox, hear_limit: Hear | None = None
+        self,
+        pool: Pool,
+        connectors: Connectors,
+        box: SecretBox,
+        hear_limit: Hear | None = None,
+        exchange_dir: Path | None = None,
     ) -> None:
         self.connectors = connectors
         self._pool = pool
         self._box = box
         self._hear_limit = hear_limit
+        self._exchange_dir = exchange_dir
         self._held: dict[str, _Held] = {}
         self._opening = [asyncio.Lock() for _ in range(_LOCKS)]
         self._closing: dict[asyncio.Task[None], Connector] = {}
@@ -188,6 +196,8 @@ class OpenConnectors:
                 secrets={name: values[0] for name, values in known.items()},
                 environment=setup.environment,
                 hear_limit=partial(self._hear_limit, system) if self._hear_limit else None,
+                journal=SystemJournal(self._pool, system),
+                exchange_dir=self._exchange_dir,
             )
             connector = self.connectors.open(setup.connector, opened)
         except Misconfigured as error:

@@ -38,6 +38,7 @@ from stockbridge.ingress.polling_connector import (
 )
 from stockbridge.ingress.polling_limits import one_call
 from stockbridge.ingress.polling_source import Item, Source, Unreadable, first_url, read_page
+from stockbridge.ingress.reports import take_reports
 from stockbridge.kernel.errors import Misconfigured, Retry
 from stockbridge.outbox.cases import close_cases, open_cases, owners
 from stockbridge.store.database import Pool
@@ -194,6 +195,7 @@ class Poller:
             found = await kept_for(self._pool, feed.system, feed.name, page.messages, feed.cause)
             report.contracts |= found.contracts
             await self._accept(found.envelopes, report)
+            await take_reports(self._pool, feed.system, page.reports)
             _note_newest(report, [page.newest])
 
     async def _renew(self, feed: Feed) -> None:

@@ -80,7 +80,7 @@ async def kept_for(
     envelopes = [
         envelope_of(system, each, door="poll", flow=feed, correlation_id="", cause=cause)
         for each in messages
-        if names[each.message_id] not in known
+        if each.is_exact or names[each.message_id] not in known
     ]
     return Kept(envelopes, contracts)
 
@@ -108,6 +108,7 @@ def envelope_of(
         contract=contract_of(system, incoming.topic),
         content_type=incoming.content_type,
         body=incoming.body,
+        is_exact=incoming.is_exact,
     )
 
 

@@ -49,6 +49,7 @@ class Settings:
     dsn: str | None = None
     data_dir: Path = field(default_factory=default_data_dir)
     connectors_dir: Path | None = None
+    exchange_dir: Path | None = None
     nats_url: str | None = None
     host: str = "127.0.0.1"
     port: int = 8080
@@ -64,6 +65,11 @@ class Settings:
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={value!r}" for name, value in self.shown().items())
         return f"Settings({shown})"
+
+    @property
+    def exchange(self) -> Path:
+        """Below which partners' folders are."""
+        return self.exchange_dir or self.data_dir / "exchange"
 
     def shown(self) -> dict[str, str]:
         """Every setting as text for people; passwords and keys are masked."""
@@ -214,6 +220,7 @@ def _folder(value: object) -> Path:
 FORMS: Mapping[str, tuple[str, Callable[[object], object]]] = {
     "dsn": ("postgresql://user:password@host:5432/database, or host=... dbname=...", _dsn),
     "data_dir": ("the path of a folder", _folder),
+    "exchange_dir": ("the path of a folder below which partners' folders are", _folder),
     "connectors_dir": ("the path of a folder with connectors of your own", _folder),
     "nats_url": ("nats://host:4222, or several with commas", _nats_url),
     "host": ("the address to listen on, such as 127.0.0.1 or 0.0.0.0", _text),

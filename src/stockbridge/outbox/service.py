@@ -13,6 +13,7 @@ from psycopg_pool import PoolTimeout
 from stockbridge.contracts.partners.model import Partners
 from stockbridge.outbox.dispatcher import Dispatcher
 from stockbridge.outbox.hearing import Hearing
+from stockbridge.outbox.journal.watch import watch_forever
 from stockbridge.outbox.metrics import DeliveryMetrics
 from stockbridge.outbox.operating import delete_settled
 from stockbridge.store.database import Pool
@@ -54,6 +55,7 @@ class Outbox:
         self._run(self._hearing.write_forever(self._pool, self._partners), "limits heard")
         self._run(self._metrics.look_forever(self._pool), "delivery metrics")
         self._run(self._delete_daily(), "old deliveries")
+        self._run(watch_forever(self._pool), "acknowledgements")
 
     async def stop(self) -> None:
         """End the calls under way; nothing is begun any more."""

@@ -24,7 +24,7 @@ from stockbridge.contracts.partners.manifest import Manifest
 from stockbridge.contracts.partners.model import Connector, Decoded, Opened
 from stockbridge.kernel.errors import Misconfigured
 
-_OTHERS: Final = frozenset({"kit", "mapped", "edi"})
+_OTHERS: Final = frozenset({"kit", "mapped"})
 _log = structlog.get_logger(__name__)
 
 
@@ -108,6 +108,8 @@ class Registry:
             opened.secrets,
             opened.environment,
             opened.hear_limit,
+            opened.journal,
+            opened.exchange_dir,
         )
         http = Http(manifest, ready, timeout_seconds=timeout_seconds)
         return Guarded(self.module(name, "client").connect(ready, http), manifest, http)

@@ -28,6 +28,14 @@ class Undecodable(NamedTuple):
     missing: tuple[str, ...] = ()
 
 
+class Unreadable(Shape, frozen=True):
+    """In the place of a command: a part of a message that cannot be read; the others stand."""
+
+    code: str
+    detail: str
+    missing: list[str] = []
+
+
 class CloudEvent(msgspec.Struct, frozen=True, kw_only=True):
     """A CloudEvents 1.0 envelope in JSON; `data` is left as bytes, extensions are passed over."""
 

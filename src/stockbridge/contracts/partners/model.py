@@ -5,6 +5,7 @@ Outbox and ingress know connectors only by these shapes, and connectors know the
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
@@ -82,7 +83,8 @@ class Incoming(msgspec.Struct, frozen=True):
     """One message of a partner, as bytes to be kept before anything is done with them.
 
     `message_id` is the partner's own identity of it (same id, same content: a repetition);
-    `topic` names the decoder: the contract is `connector:SYSTEM:TOPIC.v1`.
+    `topic` names the decoder: the contract is `connector:SYSTEM:TOPIC.v1`. `is_exact`: the same id
+    with other bytes is no repetition but a contradiction, kept aside and told to an owner.
     """
 
     message_id: str
@@ -91,6 +93,22 @@ class Incoming(msgspec.Struct, frozen=True):
     content_type: str = "application/json"
     sequence: int | None = None
     flow: str = ""
+    is_exact: bool = False
+
+
+class ReportedStock(msgspec.Struct, frozen=True):
+    """A stock report, to be compared with the ledger: rows as NDJSON (domain/snapshots).
+
+    The same rows under the same `number` are the same report. `sequence` is the partner's own
+    numbering; `meaning` what its available figure means there.
+    """
+
+    number: str
+    cutoff_at: datetime
+    rows: bytes
+    sequence: int | None = None
+    meaning: Literal["available", "on_hand", "available_net_of_promises"] = "available"
+    is_authoritative: bool = False
 
 
 class Received(msgspec.Struct, frozen=True):
@@ -105,17 +123,22 @@ class Received(msgspec.Struct, frozen=True):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """One page of a feed, oldest first; `cursor` None: it was the last."""
+    """One page of a feed, oldest first; `cursor` None: it was the last.
+
+    A page is kept before the next is asked for, so a cursor may say what is done with.
+    """
 
     messages: Sequence[Incoming]
     cursor: str | None
     newest: datetime | None = None
+    reports: Sequence[ReportedStock] = ()
 
 
 class CatalogEntry(msgspec.Struct, frozen=True):
     """An item as the partner lists it: `item` is its own id, `attributes` what updates need.
 
-    By its `sku`, else by its `gtin`, it is one of our items.
+    By its `sku`, else by its `gtin`, it is one of our items. `locations` empty: the catalog does
+    not tell where it is stocked.
     """
 
     item: str
@@ -211,7 +234,8 @@ class EventData(msgspec.Struct, frozen=True):
     data: Mapping[str, Any]
 
 
-Decoded = Sequence[EventData] | Undecodable
+Decoded = Sequence[EventData | Undecodable] | Undecodable
+"""What a message says: events, and in their place what of it cannot be read while the rest can."""
 Commands = list[Shape]
 
 
@@ -233,14 +257,52 @@ HearLimit = Callable[[LimitSeen], None]
 """Hears what answers say about limits; called on the event loop, must not wait."""
 
 
+class Numbered(NamedTuple):
+    """A control number that was taken: the number, when, what it was said to be for, its answer."""
+
+    number: int
+    taken_at: datetime
+    detail: str = ""
+    answer: str = ""
+
+
+class Journal(Protocol):
+    """What one system was sent under control numbers, and whether it acknowledged them."""
+
+    async def take(
+        self,
+        counter: str,
+        key: str,
+        *,
+        detail: str = "",
+        answer_due: tuple[int, int] | None = None,
+    ) -> Numbered:
+        """The next number of a counter, for `key`: asked again the same, with its first `detail`.
+
+        `answer_due` are seconds after which a missing answer is warned of, and is a breach.
+        """
+
+    async def answer(self, counter: str, number: int, answer: str, detail: str = "") -> bool:
+        """Note the partner's answer; False: that number was never taken.
+
+        Answers are accepted, noted, partial and rejected; an owner hears of the last two.
+        """
+
+
 class Opened(msgspec.Struct, frozen=True):
-    """What opening a connection needs: validated configuration, and secrets by name."""
+    """What opening a connection needs: validated configuration, and secrets by name.
+
+    `journal` numbers what is sent and waits for its acknowledgement; `exchange_dir` is where
+    partners' folders are. Both are there in a hub, not in a test of a connector alone.
+    """
 
     system: str
     config: Mapping[str, Any]
     secrets: Mapping[str, str]
     environment: Literal["production", "sandbox"] = "production"
     hear_limit: HearLimit | None = None
+    journal: Journal | None = None
+    exchange_dir: Path | None = None
 
 
 class Connectors(Protocol):

@@ -8,11 +8,15 @@ from stockbridge.contracts.base import Moment
 
 
 class ToldLine(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A line of the partner's order: its own line id, and how many in its unit."""
+    """A line of the partner's order: its own line id, and how many in its unit.
+
+    `uom` is our name of the unit, empty for the item's base unit.
+    """
 
     line: str
     sku: str
     quantity: int
+    uom: str = ""
 
 
 class AcknowledgeOrder(msgspec.Struct, frozen=True, omit_defaults=True, tag="acknowledge_order"):
@@ -134,6 +138,22 @@ class PostMovements(msgspec.Struct, frozen=True, omit_defaults=True, tag="post_m
     value: str
 
 
+class ShipOrder(msgspec.Struct, frozen=True, omit_defaults=True, tag="ship_order"):
+    """A building shall ship these base units of an order; `line` is what it says back.
+
+    `times` counts what it was asked of the order: 2 is for what came in stock later. `ship_to` has
+    the fields of contracts/orders.py Address.
+    """
+
+    order: str
+    channel: str
+    location: str
+    times: int
+    lines: list[ToldLine]
+    released_at: Moment
+    ship_to: dict[str, Any] = {}
+
+
 Payload = (
     AcknowledgeOrder
     | ConfirmShipment
@@ -142,6 +162,7 @@ Payload = (
     | BookOrder
     | ChangeOrder
     | PostMovements
+    | ShipOrder
 )
 OPERATIONS: Final[dict[str, type[Any]]] = {
     "acknowledge_order": AcknowledgeOrder,
@@ -151,5 +172,6 @@ OPERATIONS: Final[dict[str, type[Any]]] = {
     "book_order": BookOrder,
     "change_order": ChangeOrder,
     "post_movements": PostMovements,
+    "ship_order": ShipOrder,
 }
 """Operation names, as manifests claim them, and their payloads."""

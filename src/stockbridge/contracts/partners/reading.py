@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from stockbridge.contracts.base import Shape
-from stockbridge.contracts.events.decoding import Undecodable, command_of
+from stockbridge.contracts.events.decoding import Undecodable, Unreadable, command_of
 from stockbridge.contracts.partners.model import Connectors
 
 PREFIX: Final = "connector:"
@@ -52,6 +52,10 @@ class PartnerReader:
             return _with_keys(told, system, topic, configured.version)
         found: list[Shape] = []
         for index, event in enumerate(told):
+            if isinstance(event, Undecodable):
+                fault = _with_keys(event, system, topic, configured.version)
+                found.append(Unreadable(fault.code, fault.detail, list(fault.missing)))
+                continue
             made = command_of(event.type, dict(event.data))
             if isinstance(made, Undecodable):
                 failed = Undecodable(DECODER_FAILED, f"event {index}: {made.detail}")

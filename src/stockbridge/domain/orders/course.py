@@ -9,6 +9,7 @@ import msgspec
 
 from stockbridge.domain.masters.model import Channel
 from stockbridge.domain.orders.holding import Plan, apply_stock, plan_stock, refusal_of
+from stockbridge.domain.orders.instructing import instruct
 from stockbridge.domain.orders.placing import numbered
 from stockbridge.domain.orders.progress import LineView, views_of
 from stockbridge.domain.orders.rules import ENDED, Stock, may_release, state_of, steps
@@ -154,7 +155,9 @@ def _conclude(
     order.content, order.state, order.updated_at = content, state, world.now
     order.ended_at = (order.ended_at or world.now) if state in ENDED else None
     if order.reservation_id is not None:
-        tell(world, order, views, reported(world, order.reservation_id), passed, command)
+        reports = reported(world, order.reservation_id)
+        tell(world, order, views, reports, passed, command)
+        instruct(world, order, views, reports, command)
     world.put_order(order)
 
 

@@ -196,7 +196,7 @@ def _news(now: Mapping[str, int], told: Mapping[str, int]) -> dict[str, int]:
 
 def _lines(views: Sequence[LineView], units: Mapping[str, int]) -> list[ToldLine]:
     return [
-        ToldLine(view.line.name, view.line.sku, units[view.line.name])
+        ToldLine(view.line.name, view.line.sku, units[view.line.name], view.line.uom or "")
         for view in views
         if units.get(view.line.name, 0) > 0
     ]

@@ -112,12 +112,14 @@ class Told(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the channel's system was told, or will be: deliveries already owed to it.
 
     Quantities are by line, in the line's unit; `parcels` counts how often a parcel's name was used.
+    `asked` are base units asked of buildings, by location/sku/line, and how often, by location.
     """
 
     acknowledged: bool = False
     shipped: dict[str, int] = {}
     off: dict[str, int] = {}
     parcels: dict[str, int] = {}
+    asked: dict[str, int] = {}
 
 
 class Order:

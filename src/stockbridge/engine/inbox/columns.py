@@ -84,7 +84,7 @@ class Batch:
 
 def _content(envelope: Envelope) -> bytes:
     """What tells contents of one id apart: a connector's ids name a version, so theirs is one."""
-    if envelope.contract.startswith(VERSIONED):
+    if envelope.contract.startswith(VERSIONED) and not envelope.is_exact:
         return envelope.source_message_id.encode()
     return envelope.body
 

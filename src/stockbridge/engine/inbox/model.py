@@ -10,7 +10,8 @@ class Envelope(NamedTuple):
 
     `source_message_id` is unique within `system`: the same id with the same bytes is a repeat.
     `sequence` numbers the messages of (`system`, `flow`), where the source does so. `contract` is
-    the CloudEvents type, `mapping:NAME.vN` or `epcis`, version included.
+    the CloudEvents type, `mapping:NAME.vN` or `epcis`, version included. `is_exact`: the id names
+    no version of a content, so other bytes under it contradict it, also from a connector.
     """
 
     system: str
@@ -24,6 +25,7 @@ class Envelope(NamedTuple):
     contract: str
     content_type: str
     body: bytes
+    is_exact: bool = False
 
 
 class Accepted(NamedTuple):

@@ -84,7 +84,8 @@ Handling = Literal["good", "quarantined", "not_stocked", "discrepancy"]
 class Stock(Agreed, frozen=True, kw_only=True):
     """How stock reports read: `quantities` of a kind to our states; `is_delta_when` purposes.
 
-    `sequence_from_number`: the report's number, when it is all digits, orders reports.
+    A report's number orders reports when it is all digits. `is_authoritative`: where the partner is
+    its location's authority, differences become counts.
     """
 
     quantities: dict[str, Literal["available", "allocated", "picked", "quarantined"]] = {}
@@ -92,6 +93,7 @@ class Stock(Agreed, frozen=True, kw_only=True):
     meaning: Literal["available", "on_hand", "available_net_of_promises"] = "available"
     delta_purposes: tuple[str, ...] = ("04",)
     inventory_status: dict[str, Literal["available", "quarantined"]] = {}
+    is_authoritative: bool = False
 
 
 class Sequence(Agreed, frozen=True, kw_only=True):
