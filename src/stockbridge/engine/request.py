@@ -41,7 +41,8 @@ class Request:
         self.command = command
         self.told = told
         self.key = request_key(command)
-        self.body_hash = body_hash(command)
+        # What a message asks for follows from its stored bytes, so its key alone tells.
+        self.body_hash = body_hash(command) if command.message_id is None else b""
         self.weight = len(getattr(command.body, "lines", ())) or 1
 
 

@@ -3,7 +3,7 @@
 import asyncio
 from asyncio import Future
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -19,6 +19,7 @@ from stockbridge.engine.inbox.rules import refusal_of
 from stockbridge.kernel.errors import Misconfigured, Retry
 from stockbridge.store.arrays import ints, texts
 from stockbridge.store.database import connect
+from stockbridge.store.pipeline import Rows, Statement, rollback, run
 from stockbridge.store.sql import load
 
 BATCH_MAX = 2_000
@@ -162,7 +163,7 @@ class Inbox:
                     return conn
                 await asyncio.sleep(0.1)
             except Exception as error:
-                await conn.rollback()
+                await rollback(conn)
                 if len(pieces) == 1:
                     log.exception("inbox: messages cannot be kept")
                     _fail(pieces, error)
@@ -200,16 +201,12 @@ async def keep(
     batch = Batch(envelopes)
     received = {"status": "received", "reason_code": None, "reason": None}
     values = batch.values() | received | {"first_id": first_id, "grace_seconds": grace_seconds}
-    async with conn.pipeline():
-        await conn.execute(b"BEGIN")
-        cursor = await conn.execute(SQL.accept_messages, values)
-        await _count_repeats(conn, batch)
-        await _note_sequences(conn, envelopes)
-    rows = await cursor.fetchall()
+    writes = [*_repeats(batch), *_sequences(envelopes)]
+    _, rows, *_ = await run(conn, [(b"BEGIN", {}), (SQL.accept_messages, values), *writes])
     conflicts = [place for place, row in enumerate(rows) if row[1] == "conflict"]
     if conflicts:
         await _keep_conflicts(conn, batch, rows, conflicts, first_id)
-    await conn.execute(b"COMMIT")
+    await run(conn, [(b"COMMIT", {})])
     fresh = [
         Message(
             row[0], row[2], e.system, e.flow, e.sequence, e.correlation_id, e.principal,
@@ -221,7 +218,7 @@ async def keep(
     return _answers(batch, rows), fresh
 
 
-def _answers(batch: Batch, rows: list[Any]) -> list[Accepted]:
+def _answers(batch: Batch, rows: Rows) -> list[Accepted]:
     """What each envelope is: of several equal ones in a batch the first is the new one."""
     told: set[int] = set()
     answers: list[Accepted] = []
@@ -234,7 +231,7 @@ def _answers(batch: Batch, rows: list[Any]) -> list[Accepted]:
     return answers
 
 
-async def _count_repeats(conn: Conn, batch: Batch) -> None:
+def _repeats(batch: Batch) -> Iterator[Statement]:
     repeats = batch.repeats()
     if not repeats:
         return
@@ -245,20 +242,20 @@ async def _count_repeats(conn: Conn, batch: Batch) -> None:
         "times": ints(times),
         "hashes": b"".join(batch.hashes),
     }
-    await conn.execute(SQL.count_repeats, values)
+    yield SQL.count_repeats, values
 
 
-async def _note_sequences(conn: Conn, envelopes: Sequence[Envelope]) -> None:
+def _sequences(envelopes: Sequence[Envelope]) -> Iterator[Statement]:
     noted = sequence_values(envelopes)
     if noted is not None:
         sources, numbers = noted
-        await conn.execute(SQL.open_sequences, sources)
-        await conn.execute(SQL.lock_sequences, sources)
-        await conn.execute(SQL.note_sequences, numbers)
+        yield SQL.open_sequences, sources
+        yield SQL.lock_sequences, sources
+        yield SQL.note_sequences, numbers
 
 
 async def _keep_conflicts(
-    conn: Conn, batch: Batch, rows: list[Any], places: list[int], first_id: int
+    conn: Conn, batch: Batch, rows: Rows, places: list[int], first_id: int
 ) -> None:
     """Keep contents that contradict an earlier message of their id, and tell an owner."""
     other = Batch([batch.unique[place] for place in places], by_content=True)
@@ -270,8 +267,7 @@ async def _keep_conflicts(
         "grace_seconds": 0,
         "first_id": first_id + len(batch.unique),
     }
-    cursor = await conn.execute(SQL.accept_messages, other.values() | conflict)
-    kept = await cursor.fetchall()
+    (kept,) = await run(conn, [(SQL.accept_messages, other.values() | conflict)])
     cases: dict[str, tuple[str, str]] = {}
     for place, envelope, row in zip(places, other.unique, kept, strict=True):
         first = rows[place][0]

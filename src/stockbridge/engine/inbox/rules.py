@@ -43,6 +43,7 @@ class _Problem(msgspec.Struct):
     errors: list[_Error] = []
 
 
+_APPLIED = Settlement("applied")
 _answer = msgspec.json.Decoder(_Answer | list[Any] | int | None)
 _problem = msgspec.json.Decoder(_Problem)
 
@@ -134,6 +135,8 @@ def settle(message: Message, results: Sequence[Result]) -> Settlement | None:
 
     Applied when every command was; parked when all that refused miss something that may come.
     """
+    if len(results) == 1 and results[0].status == _CREATED:
+        return _APPLIED
     refused = [result for result in results if result.status >= _FIRST_REFUSAL]
     if not refused:
         known = bool(results) and all(map(_is_duplicate, results))

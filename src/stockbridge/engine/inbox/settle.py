@@ -15,6 +15,7 @@ from stockbridge.engine.inbox.rules import deadline, pause_seconds
 from stockbridge.kernel.errors import Misconfigured
 from stockbridge.store.arrays import ints, moments, texts, texts_or_null
 from stockbridge.store.database import connect
+from stockbridge.store.pipeline import Statement, rollback, run
 from stockbridge.store.sql import load
 
 SETTLED_MAX = 2_000
@@ -111,7 +112,7 @@ class Settler:
                 await asyncio.sleep(0.1)
             except Exception:
                 log.exception("settler: settlements cannot be written", count=len(some))
-                await conn.rollback()
+                await rollback(conn)
                 return conn
             else:
                 return conn
@@ -119,16 +120,14 @@ class Settler:
 
 async def write(conn: Conn, some: list[Settled], flow_of: FlowOf) -> None:
     """Write the settlements in one transaction and one round trip."""
-    async with conn.pipeline():
-        await conn.execute(b"BEGIN")
-        await conn.execute(SQL.settle_messages, _columns(some))
-        parked = [settled for settled in some if settled.settlement.wait_keys]
-        if parked:
-            await conn.execute(SQL.park_messages, _parked(parked, flow_of))
-        cases = _cases(some, flow_of)
-        if cases:
-            await conn.execute(GOVERNANCE_SQL.open_exceptions, case_values(cases))
-        await conn.execute(b"COMMIT")
+    writes: list[Statement] = [(b"BEGIN", {}), (SQL.settle_messages, _columns(some))]
+    parked = [settled for settled in some if settled.settlement.wait_keys]
+    if parked:
+        writes.append((SQL.park_messages, _parked(parked, flow_of)))
+    cases = _cases(some, flow_of)
+    if cases:
+        writes.append((GOVERNANCE_SQL.open_exceptions, case_values(cases)))
+    await run(conn, [*writes, (b"COMMIT", {})])
 
 
 def _columns(some: list[Settled]) -> dict[str, Any]:
