@@ -16,7 +16,10 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram
 
 from stockbridge.assurance.seal import seal_forever
 from stockbridge.connectors.kit.registry import Registry
-from stockbridge.dashboard.overview import Overview, style
+from stockbridge.dashboard import tower
+from stockbridge.dashboard.desk import Desk
+from stockbridge.dashboard.frame import asset
+from stockbridge.dashboard.web import FORM, FORM_BYTES_MAX
 from stockbridge.domain.snapshots.work import work_forever
 from stockbridge.engine import Engine
 from stockbridge.engine.inbox.accept import GRACE_SECONDS, Inbox
@@ -33,7 +36,6 @@ from stockbridge.ingress.connections import OpenConnectors
 from stockbridge.ingress.filler import fill_forever
 from stockbridge.ingress.imports import close_dead_jobs
 from stockbridge.ingress.metrics import RequestMetrics
-from stockbridge.ingress.operations import READ
 from stockbridge.ingress.platform import readiness
 from stockbridge.ingress.polling import Poller
 from stockbridge.ingress.server import HttpServer, listen
@@ -41,7 +43,7 @@ from stockbridge.ingress.sweeper import sweep_forever
 from stockbridge.ingress.systems import KnownSystems
 from stockbridge.ingress.table import ROUTES
 from stockbridge.ingress.webhooks_gate import WebhookGate
-from stockbridge.ingress.wire import PAGE
+from stockbridge.ingress.wire import read_body
 from stockbridge.kernel.errors import Misconfigured, Refusal, StockbridgeError
 from stockbridge.kernel.process import tune_gc
 from stockbridge.kernel.settings import Settings
@@ -58,7 +60,11 @@ Role = Literal["api", "worker", "all"]
 _DAY_SECONDS = 86_400
 # A caller is told to try again rather than kept waiting while the database is away.
 _CONNECTION_SECONDS_MAX = 5.0
-_HTML = b"text/html; charset=utf-8"
+_ASSETS = {
+    "/style.css": ("style.css", b"text/css; charset=utf-8"),
+    "/assets/app.js": ("app.js", b"text/javascript; charset=utf-8"),
+    "/assets/htmx.min.js": ("htmx.min.js", b"text/javascript; charset=utf-8"),
+}
 
 
 @dataclass
@@ -186,14 +192,14 @@ async def build(settings: Settings, role: Role = "all", dsn: str | None = None) 
         settings.data_dir,
         registry,
         applier=None if role == "api" else applier,
-        open_pages=_is_loopback(settings.host),
     )
     _gauges(registry, engine, view)
     _inbox_gauges(registry, inbox, applier)
     outbox = Outbox(dsn, pool, partners, hearing, registry, days_kept=settings.deliveries_days)
     listings = Listings(dsn, partners, connectors, ViewFigures(view))
     listings.measured_by(registry)
-    api = Api(hub, (*ROUTES, *_pages(Overview(pool))), RequestMetrics(registry))
+    pages = _pages(hub, is_open=_is_loopback(settings.host))
+    api = Api(hub, (*ROUTES, *pages), RequestMetrics(registry))
     return App(
         settings,
         role,
@@ -267,21 +273,39 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _pages(overview: Overview) -> tuple[Route, ...]:
-    async def overview_page(call: Call) -> Answer | Refusal:
-        """What there is, what moves, what is wrong."""
-        checks = await readiness(call.hub)
-        health = {name: (check.ok, check.detail) for name, check in checks.items()}
-        return Answer(200, (await overview.page(health)).encode(), _HTML, PAGE)
+def _pages(hub: Hub, *, is_open: bool) -> tuple[Route, ...]:
+    async def health() -> dict[str, tuple[bool, str]]:
+        checks = await readiness(hub)
+        return {name: (check.ok, check.detail) for name, check in checks.items()}
 
-    async def stylesheet(_call: Call) -> Answer | Refusal:
-        """The style of the pages."""
-        return Answer(200, style(), b"text/css; charset=utf-8")
+    desk = Desk(hub.pool, hub.contracts.decode, health, is_open)
+    pages = (_page(desk, page) for page in tower.PAGES)
+    return (*pages, *(_file(path, *named) for path, named in _ASSETS.items()))
 
-    return (
-        Route("GET", "/", overview_page, "The overview", READ, {200: None}, page=True),
-        Route("GET", "/style.css", stylesheet, "The style of the pages", (), {200: None}),
+
+def _page(desk: Desk, page: tower.Page) -> Route:
+    async def handler(call: Call) -> Answer | Refusal:
+        form = await read_body(call, FORM_BYTES_MAX) if page.method == "POST" else b""
+        if isinstance(form, Refusal):
+            return form
+        reply = await tower.serve(
+            desk, page, params=call.path, query=call.query, form=form.decode("utf-8", "replace"),
+            headers=call.headers, correlation_id=call.correlation_id,
+        )  # fmt: skip
+        return Answer(*reply)
+
+    return Route(
+        page.method, page.path, handler, page.summary, (), {200: None}, raw=(FORM,), raw_query=True
     )
+
+
+def _file(path: str, name: str, content_type: bytes) -> Route:
+    body = asset(name)
+
+    async def handler(_call: Call) -> Answer | Refusal:
+        return Answer(200, body, content_type, ((b"cache-control", b"max-age=300"),))
+
+    return Route("GET", path, handler, name, (), {200: None}, raw_query=True)
 
 
 async def _partitions_daily(dsn: str) -> None:

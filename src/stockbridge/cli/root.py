@@ -15,6 +15,7 @@ from stockbridge.cli import (
     snapshots,
     stack,
     systems,
+    users,
 )
 
 cli = typer.Typer(
@@ -38,3 +39,4 @@ cli.add_typer(deliveries.deliveries, name="deliveries")
 cli.add_typer(messages.messages, name="messages")
 cli.add_typer(snapshots.snapshots, name="snapshots")
 cli.add_typer(systems.systems, name="systems")
+cli.add_typer(users.users, name="users")

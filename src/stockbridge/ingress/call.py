@@ -34,8 +34,7 @@ Headers = tuple[tuple[bytes, bytes], ...]
 class Hub:
     """The services of one API process.
 
-    `open_pages`: whoever reaches the process may read its pages, because it listens on the
-    machine's own address only. `applier` is None where other processes apply what this one takes.
+    `applier` is None where other processes apply what this one takes.
     `closing` is set when the process begins to stop.
     """
 
@@ -52,7 +51,6 @@ class Hub:
     data_dir: Path
     registry: CollectorRegistry
     applier: Applier | None = None
-    open_pages: bool = False
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -80,9 +78,8 @@ class Route:
     path parameters that are also fields of the body. `answers` maps a status to its shape, or
     a tuple of possible shapes; None is an answer that is not JSON. `raw` leaves the body to the
     handler, in these content types (`*/*`: in any), `raw_query` the query string, as text. `hot`
-    calls skip the router; a `page` is read in a browser, which asks for the key itself. `at_once`
-    answers a GET from memory, without waiting; None from
-    it leaves the answer to `handler`.
+    calls skip the router. `at_once` answers a GET from memory, without waiting; None from it leaves
+    the answer to `handler`.
     """
 
     method: Method
@@ -97,7 +94,6 @@ class Route:
     key_required: bool = False
     bound_keys: bool = False
     hot: bool = False
-    page: bool = False
     raw: tuple[str, ...] = ()
     raw_query: bool = False
     operation: str = ""

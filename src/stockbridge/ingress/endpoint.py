@@ -6,7 +6,6 @@ step that refuses answers; nothing behind it runs.
 
 import re
 import time
-from base64 import b64decode
 from collections.abc import Mapping
 from typing import Final
 from urllib.parse import quote
@@ -96,7 +95,7 @@ class Endpoint:
     async def _answer(self, call: Call, query: bytes) -> Answer | Refusal:
         route = self.route
         barred: Answer | Refusal | None = _identify(call)
-        if barred is None and route.scopes and not self._opens_to_all(call):
+        if barred is None and route.scopes:
             token = _token(call)
             barred = self._admit(call, await self.hub.keyring.find(token) if token else None)
         if barred is None:
@@ -104,9 +103,6 @@ class Endpoint:
         if barred is None and route.method != "GET":
             barred = await self._take_body(call)
         return await route.handler(call) if barred is None else barred
-
-    def _opens_to_all(self, call: Call) -> bool:
-        return self.route.page and self.hub.open_pages and b"authorization" not in call.headers
 
     def _take_query(self, call: Call, query: bytes) -> Refusal | None:
         if self.route.raw_query:
@@ -122,7 +118,7 @@ class Endpoint:
 
     def _admit(self, call: Call, grant: Grant | None) -> Answer | Refusal | None:
         if grant is None:
-            return _unauthorized(bool(call.headers.get(b"authorization")), self.route.page)
+            return _unauthorized(bool(call.headers.get(b"authorization")))
         call.grant = grant
         wait_seconds = grant.bucket.take(time.monotonic())
         if wait_seconds:
@@ -175,8 +171,6 @@ def _identify(call: Call) -> Refusal | None:
 def _token(call: Call) -> str:
     """The key the caller shows; empty without one."""
     header = call.headers.get(b"authorization", b"")
-    if call.route.page:
-        header = _from_basic(header)
     return header[7:].strip().decode("latin-1") if header[:7].lower() == _BEARER else ""
 
 
@@ -210,25 +204,14 @@ def _wrong_type(given: str, wanted: str) -> Refusal:
     return Refusal("unsupported_media_type", detail, 415)
 
 
-def _from_basic(header: bytes) -> bytes:
-    """A browser's password as the key it is."""
-    if header[:6].lower() != b"basic ":
-        return header
-    try:
-        return b"Bearer " + b64decode(header[6:]).rpartition(b":")[2]
-    except ValueError:
-        return b"Bearer -"
-
-
-def _unauthorized(given: bool, page: bool) -> Answer:
+def _unauthorized(given: bool) -> Answer:
     if given:
         code, detail = "key_invalid", "the key is unknown, expired or revoked"
     else:
         code = "key_missing"
         detail = "send Authorization: Bearer <key>; `stockbridge keys create` makes one"
-    scheme = b"Basic" if page else b"Bearer"
-    invalid = b', error="invalid_token"' if given and not page else b""
-    challenge = scheme + b' realm="stockbridge"' + invalid
+    invalid = b', error="invalid_token"' if given else b""
+    challenge = b'Bearer realm="stockbridge"' + invalid
     return refused(Refusal(code, detail, 401), ((b"www-authenticate", challenge),))
 
 
