@@ -33,6 +33,7 @@ class Shop:
         self.ignores = 0
         self.loses_answers = 0
         self.before_write: list[Any] = []
+        self.while_reading: list[Any] = []
         self.hangs: set[str] = set()
         self.call_seconds = 0.0
         self.url = ""
@@ -75,6 +76,8 @@ class Shop:
     async def observe(self, request: web.Request) -> web.Response:
         rows = await request.json()
         self.calls["observe"] += 1
+        while self.while_reading:
+            await self.while_reading.pop()()
         if self.is_down:
             return web.Response(status=503)
         return web.json_response(

@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 
+from stockbridge.contracts.partners.manifest import Concurrency, LimitRule
+from stockbridge.outbox.limits.gate import CROWDED_SECONDS
 from stockbridge.outbox.listings import making
+from stockbridge.outbox.listings.permits import OBSERVE, PUBLISH, Permits
 from stockbridge.store.database import connect
 from tests.integration.listings_desk import hub_and_shop, until
 from tests.shop import Shop, manifest
@@ -262,3 +265,38 @@ async def test_entries_of_a_catalog_are_listed_where_they_are_kept(dsn):
             entries = [making.Entry("B", "their-a", "MAIN")]
             await making.add_entries(conn, hub.partners, "web", entries, actor="test")
         await until(lambda: shop.figures == {("their-a", "m"): 2})
+
+
+async def test_less_is_sent_when_it_became_less_while_the_shop_was_read(dsn):
+    async with hub_and_shop(dsn, Shop(compares=False), manifest(**MODES["absolute"][1])) as (
+        hub, shop,
+    ):  # fmt: skip
+        await listed(hub, shop, A=7)
+
+        async def falls():
+            await hub.count("A", 4)
+
+            async def is_wanted():
+                return (await hub.state("A"))["desired"] == 4
+
+            await until(is_wanted)
+
+        shop.while_reading.append(falls)
+        shop.writes.clear()
+        await hub.count("A", 9)
+        await shows(hub, shop, A=4)
+        assert ("shop-A", "", 9) not in shop.writes
+
+
+async def test_a_chunk_needs_one_place_for_all_its_calls(dsn, pool):
+    at_once = [LimitRule(operations=["*"], limit=Concurrency(calls=1))]
+    async with await connect(dsn) as conn:
+        await conn.execute(
+            b"INSERT INTO system (code, kind, lifecycle) VALUES ('SHOP', 'storefront', 'live')"
+        )
+    mine, other = [Permits(pool, "SHOP", at_once, 60.0, urgent=False) for _ in range(2)]
+    assert [await mine.take(each) for each in (OBSERVE, PUBLISH)] == [0.0, 0.0]
+    # The place is given back long before its lease ends, so who waits looks often.
+    assert 0 < await other.take(OBSERVE) <= CROWDED_SECONDS
+    await mine.give_back()
+    assert await other.take(OBSERVE) == 0.0

@@ -7,7 +7,7 @@ from typing import Final
 
 from stockbridge.contracts.partners.manifest import LimitRule
 from stockbridge.kernel.errors import Retry
-from stockbridge.outbox.limits.gate import new_lease, release, take
+from stockbridge.outbox.limits.gate import ask_again, new_lease, release, take
 from stockbridge.outbox.limits.model import NORMAL
 from stockbridge.outbox.limits.rules import budgets
 from stockbridge.store.database import Pool
@@ -30,7 +30,7 @@ async def one_call(
             grant = await take(conn, system, under, 1, share=NORMAL, lease=lease)
         if grant.granted:
             break
-        wait = max(grant.wait_seconds, 0.01)
+        wait = max(ask_again(under, grant), 0.01)
         waited += wait
         if waited > WAIT_SECONDS_MAX:
             raise Retry(f"{system}: no {operation} may go for {wait:.0f} s", wait)

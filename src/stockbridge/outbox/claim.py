@@ -8,7 +8,7 @@ from psycopg import AsyncConnection
 
 from stockbridge.contracts.partners.manifest import Manifest
 from stockbridge.outbox.breakers import begin_trial, permits
-from stockbridge.outbox.limits.gate import new_lease, take
+from stockbridge.outbox.limits.gate import ask_again, new_lease, take
 from stockbridge.outbox.limits.model import NORMAL, Budget
 from stockbridge.outbox.limits.rules import budgets
 from stockbridge.outbox.states import Ability, Act, act_of
@@ -19,8 +19,6 @@ from stockbridge.store.sql import load
 SQL = load(__package__)
 Conn = AsyncConnection[Any]
 GIVEN_UP: Act = "give_up"
-CROWDED_SECONDS = 0.5
-"""How soon to look whether calls of another process ended."""
 
 
 class Due(NamedTuple):
@@ -159,7 +157,6 @@ class _Chosen:
                 wait = await self._take(conn, claimed, under, group, lease_seconds)
                 if wait is not None and any(b.is_leased for b in under):
                     claimed.crowded.add(name)
-                    wait = min(wait, CROWDED_SECONDS)
                 if wait is not None:
                     claimed.not_now[name] = wait
 
@@ -179,7 +176,7 @@ class _Chosen:
             Job(self._system, due, act, ability, key)
             for due, act, ability in group[: grant.granted]
         ]
-        return None if grant.granted == len(group) else grant.wait_seconds
+        return None if grant.granted == len(group) else ask_again(under, grant)
 
     def writes(
         self, claimed: Claim, holder: str, lease_seconds: float

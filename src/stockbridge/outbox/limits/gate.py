@@ -16,6 +16,8 @@ from stockbridge.store.sql import load
 SQL = load(__package__)
 Conn = AsyncConnection[Any]
 LEASE_SECONDS = 60.0
+CROWDED_SECONDS = 0.25
+"""How soon to look whether calls of somebody else ended."""
 _KEY_BITS = 62
 
 
@@ -56,6 +58,16 @@ async def take(
         if row is not None and row[1] == len(under):
             return Grant(row[0], row[2])
         await conn.execute(SQL.open_throttles, values)
+
+
+def ask_again(under: Sequence[Budget], grant: Grant) -> float:
+    """In how many seconds to ask for what was not granted.
+
+    Calls under a limit of concurrency give their places back long before their lease ends.
+    """
+    if any(budget.is_leased for budget in under):
+        return min(grant.wait_seconds, CROWDED_SECONDS)
+    return grant.wait_seconds
 
 
 async def release(conn: Conn, system: str, calls: Mapping[int, int]) -> None:

@@ -113,6 +113,8 @@ class Desk:
             taken = followed.take()
             if taken is None or self._listed.is_set():
                 self._listed.clear()
+                # New listings may be the first of their system.
+                self._stock_read = float("-inf")
                 sweep.start()
             if taken is None:
                 continue

@@ -14,11 +14,17 @@ SQL = load(__package__)
 Connection = AsyncConnection[TupleRow]
 
 
-async def begin(conn: Connection, rows: Sequence[Row]) -> set[int]:
-    """Keep what is about to be sent; the ids that are still ours."""
-    values = _figures(rows) | {"sents": ints(row.target for row in rows)}
+async def begin(conn: Connection, rows: Sequence[Row]) -> list[Row]:
+    """Keep what is about to be sent: the rows that are still ours, to be sent as they are now."""
+    values = _figures(rows) | {"desired": ints(row.desired for row in rows)}
     found = await (await conn.execute(SQL.begin_sending, values)).fetchall()
-    return {row[0] for row in found}
+    now = {row[0]: row[1:] for row in found}
+    return [
+        row._replace(desired=desired, desired_version=version, sent_version=sent_version)
+        for row in rows
+        if row.listing_id in now
+        for desired, version, sent_version in [now[row.listing_id]]
+    ]
 
 
 async def settle(conn: Connection, settled: Sequence[Settled]) -> None:

@@ -292,9 +292,11 @@ class Lane:
         permit: breaker.Permit,
     ) -> None:
         try:
-            if rows:
-                await work.run(rows, risk)
-            await permits.give_back()
+            try:
+                if rows:
+                    await work.run(rows, risk)
+            finally:
+                await permits.give_back()
             await self._note(work, permit)
         except (*_AWAY, Retry, Misconfigured) as error:
             # Their lease ends, and then they are looked after.

@@ -72,25 +72,27 @@ RETURNING l.listing_id, i.sku, l.channel_id, l.item_id, l.location_id, l.item, l
 
 -- name: begin_sending
 -- Keeps what is about to be sent, and what was learnt before: a killed worker's end can be found.
+-- What it shall show may have become less since it was claimed: then less is sent, as a new call.
 WITH held AS (
-    SELECT l.listing_id, n.*
+    SELECT l.listing_id, n.*, least(n.asked, l.desired) AS desired
     FROM listing l
-    JOIN unnest(%(ids)s::bigint[], %(leases)s::timestamptz[], %(sents)s::bigint[],
+    JOIN unnest(%(ids)s::bigint[], %(leases)s::timestamptz[], %(desired)s::bigint[],
                 %(sent_versions)s::bigint[], %(published)s::bigint[], %(heard_from)s::timestamptz[],
                 %(unheard)s::bigint[], %(unheard_at)s::timestamptz[],
                 %(reckoned_at)s::timestamptz[])
-         AS n (id, lease, sent, sent_version, published, heard_from, unheard, unheard_at,
+         AS n (id, lease, asked, sent_version, published, heard_from, unheard, unheard_at,
                reckoned_at)
       ON n.id = l.listing_id AND n.lease = l.due_at
     ORDER BY l.listing_id
     FOR NO KEY UPDATE OF l
 )
 UPDATE listing l
-SET sent = h.sent, sent_version = h.sent_version, published = h.published,
+SET sent = greatest(0, h.desired - h.unheard),
+    sent_version = h.sent_version + (h.desired < h.asked)::int, published = h.published,
     heard_from = h.heard_from, unheard = h.unheard, unheard_at = h.unheard_at,
     reckoned_at = h.reckoned_at
 FROM held h WHERE l.listing_id = h.listing_id
-RETURNING l.listing_id;
+RETURNING l.listing_id, h.desired, l.desired_version, l.sent_version;
 
 -- name: settle
 -- Ends the work on listings; those whose lease ran out are another's. Tells which are due again.
