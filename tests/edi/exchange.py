@@ -158,6 +158,8 @@ async def trading(
         await partner.ask("PUT", "/v1/locations/AUSTIN", {"authority": "acme"})
         await partner.ask("PUT", "/v1/locations/BOSTON", {})
         await partner.ask("PUT", "/v1/channels/web", {"sources": ["AUSTIN"]})
+        own = {"sources": ["AUSTIN"], "system": "acme"}
+        await partner.ask("PUT", "/v1/channels/acme-b2b", own)
         for sku in ("MUG-1", "MUG-2"):
             await partner.ask("PUT", f"/v1/items/{sku}", {})
             count = {

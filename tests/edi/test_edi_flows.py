@@ -4,6 +4,8 @@ import pytest
 
 from stockbridge.connectors.edi.tests.partners import PROFILE
 from stockbridge.domain.snapshots.work import work_on_all
+from stockbridge.outbox.journal.journal import SystemJournal
+from stockbridge.outbox.journal.watch import tell_overdue
 from tests.edi.exchange import trading
 
 pytestmark = pytest.mark.timeout(180)
@@ -191,3 +193,55 @@ async def test_a_posted_file_is_taken_as_one_of_the_folder(dsn, tmp_path):
         assert (await acme.stock("MUG-1"))["available"] == 19
         await acme.until(lambda: acme.got("997"), "the posted file is answered")
         assert len(acme.got("997")) == 1
+
+
+async def test_a_buyers_order_is_answered_and_its_parcel_noticed(dsn, tmp_path):
+    agreed = PROFILE + "[acknowledge]\nwarn_minutes = 1\n"
+    async with trading(dsn, tmp_path, agreed, channel="acme-b2b") as acme:
+        text = "BEG*00*SA*PO-7**20260130;CUR*BY*USD;N1*ST*Store 9*92*009;N4*Austin*TX*78701*US;"
+        text += "PO1*1*6*EA*9.25**SK*MUG-1;PO1*2*2*EA*4**VN*V-2;CTT*2;"
+        alias = {"namespace": "acme", "alias": "V-2"}
+        await acme.ask("PUT", "/v1/items/MUG-2", {"aliases": [alias]})
+        acme.put("850.edi", acme.interchange(acme.body("850", text)))
+        await acme.polled()
+        await acme.until(lambda: acme.got("855"), "an 855 is written")
+        (answer,) = acme.got("855")
+        said = [(ln.line, ln.quantity, ln.answers[0].status) for ln in answer.document.lines]
+        assert (answer.document.number, said) == ("PO-7", [("1", 6, "IA"), ("2", 2, "IA")])
+
+        # Changed before anything left: MUG-1 to 4.
+        change = "BCH*04*SA*PO-7**1*20260131;POC*1*QD*4*2*EA*9.25**SK*MUG-1;CTT*1;"
+        acme.put("860.edi", acme.interchange(acme.body("860", change)))
+        await acme.polled()
+        assert (await acme.stock("MUG-1"))["reserved"] == 4
+        shipped = {
+            "shipment": "P1", "location": "AUSTIN", "document": {"type": "order", "number": "PO-7"},
+            "lines": [{"sku": "MUG-1", "quantity": 4, "line": "1"}], "carrier": "ABCD",
+        }  # fmt: skip
+        await acme.ask("POST", "/v1/shipments", shipped)
+        await acme.until(lambda: acme.got("856"), "an 856 is written")
+        (notice,) = acme.got("856")
+        items = [lv for lv in notice.document.levels if lv.level == "I"]
+        assert [(lv.shipped_line, lv.shipped) for lv in items] == [("1", 4)]
+
+
+async def test_what_is_not_acknowledged_is_told_and_an_answer_ends_that(dsn, tmp_path):
+    async with trading(dsn, tmp_path) as acme:
+        journal = SystemJournal(acme.api.app.pool, "acme")
+        sent = await journal.take("interchange", "order 1", answer_due=(0, 3600))
+        assert await journal.take("interchange", "order 1") == sent
+        late = await journal.take("interchange", "order 2", answer_due=(0, 0))
+        assert late.number == sent.number + 1
+        await journal.take("interchange", "an answer")
+        assert await tell_overdue(acme.api.app.pool) == 2
+        assert await tell_overdue(acme.api.app.pool) == 0
+        told = {case["severity"] for case in await acme.cases("interchange_unacknowledged")}
+        assert told == {3}
+        good = acme.body("997", f"AK1*OW*{sent.number};AK9*A*1*1*1;")
+        bad = acme.body("997", f"AK1*OW*{late.number};AK2*940*0001;AK5*R*5;AK9*R*1*1*0;")
+        acme.put("997.edi", acme.interchange(good, bad))
+        await acme.polled()
+        assert await acme.cases("interchange_unacknowledged") == []
+        (refused,) = await acme.cases("interchange_refused")
+        assert "940 0001 rejected 5" in refused["cause"]
+        assert not await journal.answer("interchange", 999, "accepted")

@@ -20,6 +20,7 @@ from stockbridge.connectors.edi.partner.sending import Numbers, Outgoing, compos
 from stockbridge.connectors.edi.transport.local import LocalFolder, Places, below
 from stockbridge.connectors.edi.transport.model import Folder, posted_name
 from stockbridge.connectors.edi.transport.pickup import Claimed, Habits, Pickup
+from stockbridge.connectors.edi.transport.sftp import Login, SftpFolder
 from stockbridge.connectors.kit.http import Http
 from stockbridge.contracts.partners.manifest import Manifest
 from stockbridge.contracts.partners.model import (
@@ -228,6 +229,13 @@ def _folder(opened: Opened) -> Folder | None:
         str(config["inbound"]), str(config["outbound"]), str(config["archive"]),
         str(config["quarantine"]),
     )  # fmt: skip
+    if config["transport"] == "sftp":
+        login = Login(
+            str(config["host"]), int(config["port"]), str(config["username"]),
+            str(config["known_hosts"]), opened.secrets.get("private_key", ""),
+            opened.secrets.get("password", ""),
+        )  # fmt: skip
+        return SftpFolder(login, str(config.get("folder") or ""), places, opened.system)
     name = str(config["folder"]) if config["transport"] == "folder" else opened.system
     return LocalFolder(below(opened.exchange_dir, name), places, opened.system)
 

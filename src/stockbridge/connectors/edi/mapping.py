@@ -53,6 +53,15 @@ def faults(config: Mapping[str, Any]) -> list[str]:
         profile_of(str(config["profile"]))
     except Misconfigured as error:
         return [f"profile: {error}"]
+    if config.get("transport") == "sftp":
+        needed = {
+            "host": "the partner's SFTP server",
+            "username": "who we are there",
+            "known_hosts": "the server's host key, so that nobody else can be it",
+        }
+        return [
+            f"{name}: is missing; {what}" for name, what in needed.items() if not config.get(name)
+        ]
     if config.get("transport") == "folder" and not config.get("folder"):
         return ["folder: is missing; the partner's folder below the setting exchange_dir"]
     return []
