@@ -245,3 +245,26 @@ async def test_what_is_not_acknowledged_is_told_and_an_answer_ends_that(dsn, tmp
         (refused,) = await acme.cases("interchange_refused")
         assert "940 0001 rejected 5" in refused["cause"]
         assert not await journal.answer("interchange", 999, "accepted")
+
+
+async def test_a_building_is_asked_again_for_what_came_in_later(dsn, tmp_path):
+    async with trading(dsn, tmp_path) as acme:
+        lines = [{"sku": "MUG-1", "quantity": 30, "line": "1"}]
+        order = {"channel": "web", "number": "SO-1", "mode": "backorder", "lines": lines}
+        await acme.ask("POST", "/v1/orders", order)
+        await acme.until(lambda: acme.got("940"), "a 940 is written")
+        text = "W06*F*SO-1*20260131*S1;N1*WH**92*DC1;LX*1;MAN*GM*001;"
+        text += "W12*SS*20*5*15*EA**SK*MUG-1;N9*LI*1;W03*5;"
+        acme.put("945.edi", acme.interchange(acme.body("945", text)))
+        await acme.polled()
+        text = "W17*F*20260131*R1*PO-9;N1*WH**92*DC1;W07*12*EA**SK*MUG-1;N9*LI*1;W14*12;"
+        acme.put("944.edi", acme.interchange(acme.body("944", text)))
+        await acme.polled()
+        await acme.until(lambda: len(acme.got("940")) > 1, "a second 940 is written")
+        asked = [
+            (read.document.purpose, ln.quantity)
+            for read in acme.got("940")
+            for group in read.document.groups
+            for ln in group.lines
+        ]
+        assert asked == [("N", 20), ("B", 10)]
