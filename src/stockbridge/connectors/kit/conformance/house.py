@@ -168,7 +168,8 @@ async def reads_its_samples(bench: Bench) -> None:
             expect(code == wanted, f"{sample.name}: {code}, expected {wanted}")
             continue
         for event in () if isinstance(decoded, Undecodable) else decoded:
-            expect_ours(event)
+            if not isinstance(event, Undecodable):
+                expect_ours(event)
         found = decoded if isinstance(decoded, Undecodable) else msgspec.to_builtins(list(decoded))
         events = folder / f"{name}.events.json"
         expect(events.is_file(), f"{sample.name} has no {events.name}; it gives {found}")

@@ -71,7 +71,9 @@ def _placed(bench: Bench, messages: Sequence[Incoming]) -> dict[str, int]:
     for message in {(m.message_id, m.topic): m for m in messages}.values():
         events = bench.registry.decode(bench.name, message.topic, message.body, config)
         expect(not isinstance(events, Undecodable), f"{message.topic} cannot be decoded: {events}")
-        for event in events if not isinstance(events, Undecodable) else ():
+        for event in () if isinstance(events, Undecodable) else events:
+            if isinstance(event, Undecodable):
+                continue
             expect_ours(event)
             if event.type.startswith("io.stockbridge.order.placed"):
                 number = str(event.data["number"])
