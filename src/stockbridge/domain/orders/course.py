@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from stockbridge.domain.masters.model import Channel
+from stockbridge.domain.orders.booking import book
 from stockbridge.domain.orders.holding import Plan, apply_stock, plan_stock, refusal_of
 from stockbridge.domain.orders.instructing import instruct
 from stockbridge.domain.orders.placing import numbered
@@ -158,6 +159,7 @@ def _conclude(
         reports = reported(world, order.reservation_id)
         tell(world, order, views, reports, passed, command)
         instruct(world, order, views, reports, command)
+        book(world, order, views, reports, command)
     world.put_order(order)
 
 

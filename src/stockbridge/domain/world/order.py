@@ -113,6 +113,8 @@ class Told(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Quantities are by line, in the line's unit; `parcels` counts how often a parcel's name was used.
     `asked` are base units asked of buildings, by location/sku/line, and how often, by location.
+    The ERP has the lines as `booked`, in base units, changed so many times, and what left `posted`
+    by fulfilment/line/item/location.
     """
 
     acknowledged: bool = False
@@ -120,6 +122,9 @@ class Told(msgspec.Struct, frozen=True, omit_defaults=True):
     off: dict[str, int] = {}
     parcels: dict[str, int] = {}
     asked: dict[str, int] = {}
+    booked: dict[str, int] = {}
+    changes: int = 0
+    posted: dict[str, int] = {}
 
 
 class Order:
