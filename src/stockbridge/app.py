@@ -31,6 +31,7 @@ from stockbridge.governance.keyring import Keyring
 from stockbridge.governance.live_catalog import LiveCatalog
 from stockbridge.governance.secrets import SecretBox
 from stockbridge.ingress.api import Api
+from stockbridge.ingress.booked import tell_orders_forever
 from stockbridge.ingress.call import Answer, Call, Hub, Route
 from stockbridge.ingress.connections import OpenConnectors
 from stockbridge.ingress.filler import fill_forever
@@ -108,6 +109,7 @@ class App:
         if self.role != "api":
             self._run(sweep_forever(self.engine, self.pool), "sweeper")
             self._run(fill_forever(self.engine, self.pool), "filler")
+            self._run(tell_orders_forever(self.pool, self.inbox), "booked")
             self._run(seal_forever(self.pool), "sealer")
             self._run(work_forever(self.dsn, self.engine.submit), "snapshots")
             self._run(self.poller.run_forever(), "poller")

@@ -2,7 +2,7 @@
 
 import contextlib
 import datetime as dt
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Any
 
 from stockbridge.connectors.kit.canonical import key_of
@@ -17,6 +17,7 @@ from stockbridge.contracts.partners.operations import (
     PostMovements,
 )
 from tests.erp.rpc import Rpc
+from tests.erp.targets import Target, config_of
 
 SYSTEM = "erp"
 CONFIG = {
@@ -98,10 +99,10 @@ def _now() -> dt.datetime:
 
 
 @contextlib.asynccontextmanager
-async def desk(url: str, user: str, password: str, rpc: Rpc, **more: Any) -> AsyncIterator[Desk]:
+async def desk(at: Target, **more: Any) -> AsyncIterator[Desk]:
     """A connector opened on one database."""
-    registry = Registry()
-    config = {**CONFIG, "url": url, "user": user, **more}
+    registry, password = Registry(), at.password
+    config = config_of(at, CONFIG) | more
     opened = Opened(SYSTEM, config, {"password": password}, "sandbox")
     connector = registry.open("tryton", opened)
     manifest = registry.manifest("tryton")
@@ -109,11 +110,7 @@ async def desk(url: str, user: str, password: str, rpc: Rpc, **more: Any) -> Asy
     books = Opened(SYSTEM, whole, {"password": password}, "sandbox")
     http = Http(manifest, books)
     try:
-        yield Desk(connector, Tryton(books, http), rpc)
+        yield Desk(connector, Tryton(books, http), at.rpc)
     finally:
         await connector.close()
         await http.close()
-
-
-def kinds(outcomes: Sequence[Outcome]) -> list[tuple[str, str]]:
-    return [(outcome.kind, outcome.code) for outcome in outcomes]

@@ -1,13 +1,11 @@
 """One table of behaviour for the connector, against its simulator and against a real Tryton 8.2."""
 
-import contextlib
 import datetime as dt
 
 import msgspec
 import pytest
 
 from stockbridge.connectors.tryton.mapping import decode
-from stockbridge.connectors.tryton.simulator import Simulator
 from stockbridge.contracts.partners.operations import (
     BookedLine,
     CancelOrder,
@@ -15,8 +13,7 @@ from stockbridge.contracts.partners.operations import (
     ToldLine,
 )
 from tests.erp.desk import Desk, desk, moved, order, posting
-from tests.erp.rpc import Rpc
-from tests.erp.server import PASSWORD, USER, Unavailable, tryton
+from tests.erp.targets import target
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("tryton")]
 NOW = dt.datetime.now(dt.UTC)
@@ -24,29 +21,9 @@ MUGS = BookedLine("l1", "MUG", 3, "12.00")
 CUPS = BookedLine("l2", "CUP", 2)
 
 
-@contextlib.contextmanager
-def simulated():
-    with Simulator() as sim:
-        sim.product("MUG", "4.00", "12.50")
-        sim.product("CUP", "5.00", "13.50")
-        url, password = f"{sim.url}/erp", sim.secrets()["password"]
-        yield url, "stockbridge", password, Rpc(url, "stockbridge", password)
-
-
-@contextlib.contextmanager
-def real(folder):
-    try:
-        with tryton(folder) as erp:
-            yield erp.url, USER, PASSWORD, erp.rpc
-    except Unavailable as error:
-        pytest.skip(f"no Tryton: {error}")
-
-
 @pytest.fixture(scope="module", params=["simulated", "real"])
 def erp(request, tmp_path_factory):
-    with (
-        simulated() if request.param == "simulated" else real(tmp_path_factory.mktemp("erp")) as it
-    ):
+    with target(request.param, tmp_path_factory.mktemp("erp")) as it:
         yield it
 
 
@@ -194,5 +171,5 @@ TABLE = (
 
 @pytest.mark.parametrize("behaviour", TABLE, ids=lambda behaviour: behaviour.__name__)
 async def test_tryton(erp, behaviour):
-    async with desk(*erp) as it:
+    async with desk(erp) as it:
         await behaviour(it)

@@ -107,6 +107,27 @@ class OrderSummary(msgspec.Struct):
     correlation_id: str
 
 
+class AwaitingErp(msgspec.Struct):
+    """An order that waits for its ERP's word; `code` and `detail` are what it answered last.
+
+    `delivery` is null where the ERP is not told by us and answers by itself.
+    """
+
+    id: str
+    channel: str
+    number: str
+    erp: str
+    created_at: datetime
+    waiting_seconds: int
+    delivery: str | None
+    delivery_state: str | None
+    attempts: int | None
+    due_at: datetime | None
+    code: str | None
+    detail: str | None
+    correlation_id: str
+
+
 class OrderFlow(msgspec.Struct):
     """One version of the way a channel's orders take."""
 

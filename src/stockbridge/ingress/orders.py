@@ -18,7 +18,7 @@ from stockbridge.ingress.call import Answer, Call, Route, answer_json
 from stockbridge.ingress.commands import own_channel, submit
 from stockbridge.ingress.masters import READ as MASTERS_READ
 from stockbridge.ingress.masters import WRITE as MASTERS_WRITE
-from stockbridge.ingress.order_answers import Order, OrderFlow, OrderSummary
+from stockbridge.ingress.order_answers import AwaitingErp, Order, OrderFlow, OrderSummary
 from stockbridge.ingress.paging import Page, PageQuery, page
 from stockbridge.kernel.errors import Refusal
 from stockbridge.store.sql import load
@@ -41,6 +41,13 @@ class OrdersQuery(PageQuery, frozen=True):
     state: OrderState | None = None
     number: Number | None = None
     open: bool | None = None
+
+
+class AwaitingQuery(PageQuery, frozen=True):
+    """Orders of a channel, waiting for an ERP."""
+
+    channel: Code | None = None
+    system: Code | None = None
 
 
 async def place_order(call: Call) -> Answer | Refusal:
@@ -75,6 +82,15 @@ async def list_orders(call: Call) -> Answer | Refusal:
     return await page(
         call, SQL.orders_page, number=True, own=None if own is None else sorted(own),
         channel=query.channel, state=query.state, number_is=query.number, open=query.open,
+    )  # fmt: skip
+
+
+async def awaiting_erp(call: Call) -> Answer | Refusal:
+    """Which orders wait for their ERP, and what did it answer last? A bound key sees its own."""
+    query, own = call.query, call.key.channels
+    return await page(
+        call, SQL.orders_awaiting_erp, number=True, own=None if own is None else sorted(own),
+        channel=query.channel, system=query.system,
     )  # fmt: skip
 
 
@@ -133,6 +149,9 @@ ROUTES = (
           body=PlaceOrder, key_required=True, bound_keys=True),
     Route("GET", "/v1/orders", list_orders, "Orders, newest first", READ,
           {200: Page[OrderSummary]}, query=OrdersQuery, bound_keys=True),
+    Route("GET", "/v1/questions/orders-awaiting-erp", awaiting_erp,
+          "Orders that wait for their ERP", READ, {200: Page[AwaitingErp]}, query=AwaitingQuery,
+          bound_keys=True),
     Route("GET", _ONE, get_order, "An order with its timeline", READ, _ANSWER, bound_keys=True),
     Route("GET", "/v1/channels/{channel}/orders/{number}", get_channel_order,
           "An order by its channel's own number", READ, _ANSWER, bound_keys=True),

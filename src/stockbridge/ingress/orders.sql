@@ -16,6 +16,33 @@ WHERE (%(after)s::bigint IS NULL OR o.order_id < %(after)s::bigint)
 ORDER BY o.order_id DESC
 LIMIT %(limit)s::bigint;
 
+-- name: orders_awaiting_erp
+-- Orders that wait for their ERP's word, oldest first, and what became of telling it.
+SELECT o.order_id::text,
+       json_build_object(
+           'id', 'ord_' || to_hex(o.order_id), 'channel', c.code, 'number', o.number,
+           'erp', o.content->'flow'->>'erp', 'created_at', o.created_at,
+           'waiting_seconds', floor(extract(
+               epoch FROM clock_timestamp() - coalesce(d.created_at, o.created_at)))::bigint,
+           'delivery', d.delivery_id::text, 'delivery_state', d.state, 'attempts', d.attempts,
+           'due_at', CASE WHEN d.state IN ('waiting', 'accepted') THEN d.due_at END,
+           'code', d.code, 'detail', d.detail, 'correlation_id', o.correlation_id)::text
+FROM sales_order o
+JOIN channel c USING (channel_id)
+LEFT JOIN LATERAL (
+    SELECT b.* FROM delivery b
+    WHERE b.system = o.content->'flow'->>'erp' AND b.operation = 'book_order'
+      AND b.object_key = 'order:' || c.code || '/' || o.number
+    ORDER BY b.delivery_id DESC
+    LIMIT 1) d ON true
+WHERE o.ended_at IS NULL AND o.state = 'erp_pending'
+  AND (%(after)s::bigint IS NULL OR o.order_id > %(after)s::bigint)
+  AND (%(own)s::text[] IS NULL OR c.code = ANY (%(own)s::text[]))
+  AND (%(channel)s::text IS NULL OR c.code = %(channel)s::text)
+  AND (%(system)s::text IS NULL OR o.content->'flow'->>'erp' = %(system)s::text)
+ORDER BY o.order_id
+LIMIT %(limit)s::bigint;
+
 -- name: order_channel
 -- The channel of an order.
 SELECT c.code

@@ -218,12 +218,20 @@ class Simulator(simulator.Simulator):
         if row["state"] not in begins:
             return
         if button == "quote":
+            self._check_products(row_id)
             operation = "change_order" if row["number"] else "book_order"
             row["number"] = row["number"] or self._number(model)
             self.did(operation, row["reference"], row["number"])
         if button == "cancel":
             self.did("cancel_order", row["reference"])
         self._records.change(model, row_id, {"state": end})
+
+    def _check_products(self, sale: int) -> None:
+        """A person there may have barred a product from being sold."""
+        for line in self._records.children("sale.sale", sale, "lines"):
+            code = self._records.row("product.product", line["product"])["code"]
+            if code in self.rejected:
+                raise _Told("UserError", f"{code}: {self.rejected[code]}")
 
     def _shipment(self, model: str, button: str, row_id: int) -> None:
         """Buttons of a document; one that does not fit its state does nothing."""

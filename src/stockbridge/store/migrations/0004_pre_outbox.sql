@@ -46,7 +46,8 @@ CREATE TABLE delivery (
     cause text NOT NULL DEFAULT '',
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     tried_since timestamptz NOT NULL DEFAULT clock_timestamp(),
-    settled_at timestamptz
+    settled_at timestamptz,
+    heard_at timestamptz
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE delivery IS
     'outbox: what a decision owes to a partner; of one object strictly in this order';
@@ -54,6 +55,8 @@ COMMENT ON COLUMN delivery.started_at IS
     'set before the call: while unsettled and not null it may be done; null: surely not sent';
 COMMENT ON COLUMN delivery.tried_since IS 'from when its age counts: when it was owed, or retried by a person';
 COMMENT ON COLUMN delivery.is_hinted IS 'the partner itself named due_at';
+COMMENT ON COLUMN delivery.heard_at IS
+    'of an order booked in an ERP: settled_at of the answer that the order has heard';
 COMMENT ON COLUMN delivery.history IS 'its attempts, oldest first';
 CREATE INDEX delivery_due ON delivery (system, due_at, delivery_id)
     WHERE state IN ('waiting', 'accepted');
@@ -63,6 +66,10 @@ CREATE INDEX delivery_leased ON delivery (leased_until) WHERE state = 'sending';
 CREATE INDEX delivery_failed ON delivery (delivery_id) WHERE state IN ('rejected', 'dead');
 CREATE INDEX delivery_system ON delivery (system, delivery_id);
 CREATE INDEX delivery_correlation ON delivery (correlation_id);
+CREATE INDEX delivery_booking ON delivery (system, object_key) WHERE operation = 'book_order';
+CREATE INDEX delivery_unheard ON delivery (delivery_id)
+    WHERE operation = 'book_order' AND state IN ('confirmed', 'rejected')
+          AND heard_at IS DISTINCT FROM settled_at;
 CREATE INDEX delivery_settled ON delivery USING brin (settled_at);
 
 CREATE TABLE breaker (
