@@ -84,6 +84,13 @@ async def test_a_reachable_server_shows_nothing_to_strangers(dsn, data_dir):
         assert "stockbridge users add" in await browser.page("/login")
 
 
+async def test_open_pages_are_open_to_this_machine_only(browser):
+    assert (await browser.get("/orders")).status_code == 200
+    for headers in ({"host": "evil.example"}, {"x-forwarded-for": "10.1.2.3"}):
+        answer = await browser.http.get("/orders", headers=headers)
+        assert answer.status_code == 303, headers
+
+
 async def test_acts_need_a_person_even_where_reading_does_not(api, browser):
     for page in PAGES:
         if page.role == "operator":

@@ -9,7 +9,7 @@ import pytest
 from stockbridge.dashboard import frame
 from stockbridge.dashboard.desk import number, pair
 from stockbridge.dashboard.orders import number_of
-from stockbridge.dashboard.web import cross_site, fields, see, session_token
+from stockbridge.dashboard.web import cross_site, fields, is_local, see, session_token
 from stockbridge.kernel.errors import Refusal
 
 HOST = {b"host": b"hub.example:8080"}
@@ -32,6 +32,17 @@ NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 ])  # fmt: skip
 def test_acts_come_from_our_own_pages(method, headers, passes):
     assert (cross_site(method, headers) is None) == passes
+
+
+@pytest.mark.parametrize("host, more, local", [
+    (b"127.0.0.1:8080", {}, True), (b"localhost:8080", {}, True), (b"localhost", {}, True),
+    (b"[::1]:8080", {}, True), (b"127.0.0.1", {}, True), (b"evil.example:8080", {}, False),
+    (b"localhost.evil.example", {}, False), (b"10.0.0.1:8080", {}, False), (b"", {}, False),
+    (b"127.0.0.1:8080", {b"x-forwarded-for": b"1.2.3.4"}, False),
+    (b"127.0.0.1:8080", {b"forwarded": b"for=1.2.3.4"}, False),
+])  # fmt: skip
+def test_requests_of_this_machine(host, more, local):
+    assert is_local({b"host": host} | more) == local
 
 
 @pytest.mark.parametrize("place, seen", [

@@ -16,13 +16,10 @@ from stockbridge.dashboard.desk import (
 )
 from stockbridge.dashboard.frame import address, render
 from stockbridge.dashboard.web import Ask, Reply
+from stockbridge.domain.orders.rules import ENDED, STATES
 from stockbridge.kernel.errors import Refusal
 from stockbridge.views.orders import order_read
 
-STATES: Final = (
-    "received", "validated", "reserved", "erp_pending", "accepted", "released", "allocated",
-    "picked", "packed", "shipped", "completed", "on_hold", "backordered", "cancelled", "rejected",
-)  # fmt: skip
 _PREFIX: Final = "ord_"
 _BIGINT_MAX: Final = 2**63 - 1
 _DIGITS: Final = frozenset("0123456789abcdef")
@@ -44,8 +41,17 @@ async def list_page(desk: Desk, ask: Ask) -> Reply | Refusal:
     """Orders, newest first."""
     chosen = filters(ask, "state", "channel", "number", "open")
     async with desk.pool.connection() as conn:
-        found = await listed(conn, SQL.orders_list, **chosen, after=number(ask.query.get("after")))
+        found = await listed(
+            conn, SQL.orders_list, after=number(ask.query.get("after")), **chosen | _open(chosen)
+        )
     return render("orders.html", ask, "orders", found=found, filters=chosen, states=STATES)
+
+
+def _open(chosen: dict[str, str | None]) -> dict[str, bool | None]:
+    """Whether the orders meant are open: a state tells, and leads to the smaller index."""
+    if chosen["state"] is not None:
+        return {"open": chosen["state"] not in ENDED}
+    return {"open": True if chosen["open"] else None}
 
 
 async def detail_page(desk: Desk, ask: Ask) -> Reply | Refusal:

@@ -158,7 +158,7 @@ ORDER BY feed;
 SELECT checks::text, actor FROM system_test WHERE system = %(code)s::text;
 
 -- name: orders_list
--- Orders, newest first, of a channel, a state and a number when given; open ones only if asked.
+-- Orders, newest first, of a channel, a state and a number when given; open or ended ones if asked.
 SELECT o.order_id::text,
        json_build_object(
            'id', 'ord_' || to_hex(o.order_id), 'channel', c.code, 'number', o.number,
@@ -171,7 +171,7 @@ WHERE (%(after)s::bigint IS NULL OR o.order_id < %(after)s::bigint)
        = (SELECT x.channel_id FROM channel x WHERE x.code = %(channel)s::text))
   AND (%(state)s::text IS NULL OR o.state = %(state)s::text)
   AND (%(number)s::text IS NULL OR o.number = %(number)s::text)
-  AND (%(open)s::text IS NULL OR o.ended_at IS NULL)
+  AND (%(open)s::boolean IS NULL OR (o.ended_at IS NULL) = %(open)s::boolean)
 ORDER BY o.order_id DESC
 LIMIT %(limit)s::bigint;
 

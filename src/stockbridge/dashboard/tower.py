@@ -26,6 +26,7 @@ from stockbridge.dashboard.web import (
     Reply,
     cross_site,
     fields,
+    is_local,
     see,
     session_token,
 )
@@ -128,7 +129,8 @@ def _closed(desk: Desk, page: Page, ask: Ask) -> Reply | None:
     if page.role == "anybody":
         return None
     if ask.user is None:
-        if page.role == "viewer" and desk.is_open and ask.nobody_can:
+        open_to_all = desk.is_open and ask.nobody_can and is_local(ask.headers)
+        if page.role == "viewer" and open_to_all:
             return None
         onward = address(ask.path, **ask.query) if page.method == "GET" else "/"
         return see(address("/login", onward=onward))

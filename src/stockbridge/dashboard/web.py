@@ -1,5 +1,6 @@
 """What a page is given and gives back, and the checks that stand before it."""
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ FORM_BYTES_MAX: Final = 64 * 1024
 Headers = tuple[tuple[bytes, bytes], ...]
 _FIELDS_MAX: Final = 40
 _COOKIES: Final = ("__Host-stockbridge", "stockbridge")
+_PROXIED: Final = (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto")
 _SAFE: Final = frozenset({"GET", "HEAD"})
 _OURS: Final = frozenset({b"same-origin", b"none"})
 _LOCAL_PATH = re.compile(r"/(?![/\\])[^\x00-\x20\\]*")
@@ -101,6 +103,21 @@ def cross_site(method: str, headers: Mapping[bytes, bytes]) -> Refusal | None:
         origin, host = headers.get(b"origin", b""), headers.get(b"host", b"")
         ours = bool(host) and origin.partition(b"://")[2] == host
     return None if ours else Refusal("cross_site", "this did not come from a page of ours", 403)
+
+
+def is_local(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a request is of this machine: no proxy brought it, and no other name leads here.
+
+    A name of somebody's own that points to 127.0.0.1 would let their page read ours.
+    """
+    if any(name in headers for name in _PROXIED):
+        return False
+    name = headers.get(b"host", b"").rpartition(b":")[0] or headers.get(b"host", b"")
+    text = name.decode("latin-1").strip("[]")
+    try:
+        return text == "localhost" or ipaddress.ip_address(text).is_loopback
+    except ValueError:
+        return False
 
 
 def session_token(headers: Mapping[bytes, bytes]) -> str:

@@ -36,6 +36,5 @@ CREATE INDEX listing_stalest ON listing (waiting_since, listing_id)
 CREATE INDEX listing_channel ON listing (channel_id, listing_id);
 CREATE INDEX delivery_state ON delivery (state, delivery_id) WHERE state <> 'confirmed';
 CREATE INDEX sales_order_channel ON sales_order (channel_id, order_id);
-CREATE INDEX sales_order_lost ON sales_order (state, order_id)
-    WHERE state IN ('cancelled', 'rejected');
+CREATE INDEX sales_order_ended ON sales_order (state, order_id) WHERE ended_at IS NOT NULL;
 CREATE INDEX item_sku_prefix ON item (sku text_pattern_ops);
