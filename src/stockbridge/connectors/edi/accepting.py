@@ -14,6 +14,7 @@ from stockbridge.connectors.edi.events import (
     SetResult,
 )
 from stockbridge.connectors.edi.findings import Finding, Severity, worst
+from stockbridge.connectors.edi.partner.deciding import Meaning, meaning_of
 from stockbridge.connectors.edi.partner.profile import Profile
 
 
@@ -29,11 +30,18 @@ class Judged:
     faults: list[Finding] = field(default_factory=list)
     reads: list[Read] = field(default_factory=list)
     groups: dict[int, list[Finding]] = field(default_factory=dict)
+    meanings: dict[int, Meaning | None] = field(default_factory=dict)
 
     @property
     def is_refused(self) -> bool:
         """Whether nothing of the interchange may be booked."""
         return worst(self.faults) is Severity.ERROR
+
+    def meaning(self, read: Read, profile: Profile) -> Meaning | None:
+        """What a document means, worked out once."""
+        if id(read) not in self.meanings:
+            self.meanings[id(read)] = meaning_of(read, profile)
+        return self.meanings[id(read)]
 
     def errors_of(self, read: Read) -> list[Finding]:
         """Why a set may not be booked: its own errors, and those of its group."""

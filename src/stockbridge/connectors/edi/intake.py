@@ -10,12 +10,11 @@ import msgspec
 from stockbridge.connectors.edi import reading
 from stockbridge.connectors.edi.accepting import Judged, judge
 from stockbridge.connectors.edi.answers import answer_group, answer_interchange
-from stockbridge.connectors.edi.documents.reading import Read
 from stockbridge.connectors.edi.edifact import contrl
 from stockbridge.connectors.edi.events import Interchange
 from stockbridge.connectors.edi.findings import Severity, finding
 from stockbridge.connectors.edi.mapping import ANSWERS, Digest, refusal_of
-from stockbridge.connectors.edi.partner.deciding import meaning_of
+from stockbridge.connectors.edi.partner.deciding import Meaning
 from stockbridge.connectors.edi.partner.profile import Profile
 from stockbridge.connectors.edi.partner.reporting import Snapshot
 from stockbridge.connectors.edi.partner.sending import Outgoing
@@ -150,7 +149,7 @@ def _unkept(judged: Judged, profile: Profile) -> Iterator[str]:
     told: set[str] = set()
     for read in judged.reads:
         errors = judged.errors_of(read)
-        if not errors and _is_report(read, profile):
+        if not errors and _is_report(judged.meaning(read, profile)):
             continue
         why = errors[0].message if errors else "only stock reports may be in so large a one"
         line = f"{read.head.code} {read.head.control}: {why}"
@@ -159,8 +158,7 @@ def _unkept(judged: Judged, profile: Profile) -> Iterator[str]:
             yield line
 
 
-def _is_report(read: Read, profile: Profile) -> bool:
-    meaning = meaning_of(read, profile)
+def _is_report(meaning: Meaning | None) -> bool:
     return meaning is None or (
         isinstance(meaning, Snapshot)
         and not any(found.severity is Severity.ERROR for found in meaning.findings)
@@ -176,7 +174,7 @@ def _reports(judged: Judged, profile: Profile) -> Iterator[ReportedStock]:
         number += read.piece == 1
         if judged.errors_of(read):
             broken.add(number)
-        meaning = meaning_of(read, profile)
+        meaning = judged.meaning(read, profile)
         if isinstance(meaning, Snapshot):
             rows = [msgspec.json.encode(row) + b"\n" for row in meaning.rows]
             _, known = joined.setdefault(number, (meaning, []))
