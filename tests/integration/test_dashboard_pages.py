@@ -75,6 +75,24 @@ async def test_every_page_shows_what_there_is(api, dsn, browser):
             assert word in text, (path, word)
 
 
+async def test_the_questions_show_what_waits_for_the_erp(api, dsn, browser):
+    await filled(api, dsn)
+    for statement in (
+        """UPDATE sales_order SET state = 'erp_pending',
+               content = (content::jsonb || '{"flow": {"erp": "wms"}}')::json RETURNING 1""",
+        """INSERT INTO delivery (system, operation, object_key, idempotency_key, payload, state,
+               correlation_id, detail)
+           SELECT 'wms', o, 'order:web/W-1', gen_random_uuid(), '{}', 'dead', 'c-erp', d
+           FROM (VALUES ('book_order', 'refused by <b>'), ('ship_order', 'x')) AS n (o, d)
+           RETURNING 1""",
+    ):
+        await scalar(dsn, statement)
+    text = await browser.page("/questions")
+    assert "refused by &lt;b&gt;" in text
+    assert "ship_order order:web/W-1" in text
+    assert "book_order order" not in text
+
+
 async def test_the_search_goes_straight_to_what_is_named(api, dsn, browser):
     await filled(api, dsn)
     good = await first(dsn, "message", "message_id", "status = 'applied'")

@@ -318,17 +318,25 @@ WHERE EXISTS (SELECT FROM message WHERE correlation_id = %(text)s::text)
 SELECT code FROM system ORDER BY code LIMIT 500;
 
 -- name: orders_at_erp
--- Orders that wait for the ERP's answer, the oldest first.
+-- Orders that wait for the ERP's answer, the oldest first, and what became of telling it.
 SELECT json_build_object(
     'id', 'ord_' || to_hex(o.order_id), 'channel', c.code, 'number', o.number,
-    'updated_at', o.updated_at)::text
-FROM sales_order o JOIN channel c USING (channel_id)
+    'updated_at', o.updated_at, 'erp', o.content->'flow'->>'erp',
+    'delivery', d.delivery_id::text, 'delivery_state', d.state, 'detail', d.detail)::text
+FROM sales_order o
+JOIN channel c USING (channel_id)
+LEFT JOIN LATERAL (
+    SELECT * FROM delivery x
+    WHERE x.system = o.content->'flow'->>'erp' AND x.operation = 'book_order'
+      AND x.object_key = 'order:' || c.code || '/' || o.number
+    ORDER BY x.delivery_id DESC
+    LIMIT 1) AS d ON true
 WHERE o.state = 'erp_pending' AND o.ended_at IS NULL
 ORDER BY o.order_id
 LIMIT %(limit)s::bigint;
 
 -- name: unposted_movements
--- Deliveries of movements or shipments that are owed or failed, the oldest first.
+-- Shipments and movements that the ERP is owed or did not take, the oldest first.
 SELECT json_build_object(
     'id', d.delivery_id::text, 'system', d.system, 'operation', d.operation,
     'object', d.object_key, 'state', d.state, 'created_at', d.created_at)::text
@@ -336,7 +344,7 @@ FROM unnest(ARRAY['waiting', 'sending', 'accepted', 'rejected', 'dead']) AS s (s
 CROSS JOIN LATERAL (
     SELECT * FROM delivery x
     WHERE x.state = s.state AND x.state <> 'confirmed'
-      AND x.operation IN ('post_movements', 'confirm_shipment')
+      AND x.operation IN ('ship_order', 'post_movements')
     ORDER BY x.delivery_id
     LIMIT %(limit)s::bigint) AS d
 ORDER BY d.created_at, d.delivery_id
