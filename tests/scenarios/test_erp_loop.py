@@ -159,3 +159,37 @@ async def test_what_its_owner_must_mend_waits_and_goes_on(dsn, data_dir, simulat
         simulated.sim.between(lambda: simulated.sim.product("NEW", "4.00", "12.50"))
         await house.ask("POST", "/v1/deliveries/retry", {"system": ERP, "state": "rejected"})
         await house.reaches("W3", "released")
+
+
+async def test_a_lost_answer_books_nothing_twice(dsn, data_dir, simulated):
+    async with opened(dsn, data_dir, simulated) as (house, books):
+        await house.receive("MUG", 5)
+        simulated.sim.fault("drop_after", "book_order")
+        simulated.sim.fault("drop_after", "make_order")
+        await house.place("W4", "MUG", 2)
+        order = await house.reaches("W4", "released")
+        assert [sale["state"] for sale in books.sales(order["id"])] == ["quotation"]
+        simulated.sim.fault("drop_after", "post_movements")
+        await house.ship("W4", "S4", "MUG", 2)
+        name = f"{order['id']}-2"
+        await until(lambda: books.documents("out", name) == ["done"], "the parcel is posted")
+        assert set(simulated.sim.effects.values()) == {1}
+
+
+async def test_items_are_what_the_erp_says(dsn, data_dir, simulated):
+    async with opened(dsn, data_dir, simulated) as (house, _):
+        put_first = {"standard_cost": "1.00", "gtin": "12345670", "attributes": {"color": "blue"}}
+        await house.ask("PUT", "/v1/items/MUG", put_first)
+        simulated.sim.between(lambda: simulated.sim.recost("MUG", "4.25"))
+        simulated.sim.between(lambda: simulated.sim.product("SAUCER", "2.00", "3.50"))
+        await house.ask("POST", f"/v1/systems/{ERP}/feeds/items/poll", {})
+
+        async def is_there() -> dict | None:
+            answer = await house.api.get("/v1/items/SAUCER")
+            return answer.json() if answer.status_code == 200 else None
+
+        saucer = await until(is_there, "a new product is an item")
+        assert (saucer["description"], saucer["standard_cost"]) == ("The SAUCER", "2.000000")
+        mug = await house.ask("GET", "/v1/items/MUG")
+        assert (mug["gtin"], mug["standard_cost"]) == ("12345670", "4.250000")
+        assert mug["attributes"] == {"color": "blue", "list_price": "12.50"}

@@ -109,6 +109,13 @@ class Simulator(simulator.Simulator):
         self._records.add("product.cost_price", product=f"product.product,{product}")
         return product
 
+    def recost(self, code: str, cost: str) -> None:
+        """A product costs something else now; Tryton marks the cost, not the product."""
+        (product,) = self._records.search("product.product", [["code", "=", code]])
+        product["cost_price"] = decimal(Decimal(cost))
+        for row in self._records.children("product.product", product["id"], "cost_prices"):
+            self._records.change("product.cost_price", row["id"], {})
+
     def shown(self, listed: Listed) -> int | None:
         """Units in the first warehouse."""
         found = self._records.search("product.product", [["code", "=", listed.item]])
