@@ -188,6 +188,30 @@ WITH heard AS (
 UPDATE listing l SET due_at = clock_timestamp(), risk = 2
 FROM heard h WHERE l.listing_id = h.listing_id;
 
+-- name: read_told
+-- Has listings read whose partner was told since a moment of units that left or will not come:
+-- many change their own figure then. Gives the moment to ask from next, a little before now.
+WITH told AS (
+    SELECT DISTINCT d.system, t.line->>'sku' AS sku
+    FROM delivery d CROSS JOIN LATERAL json_array_elements(d.payload->'lines') AS t (line)
+    WHERE d.state = 'confirmed'
+      AND d.operation IN ('confirm_shipment', 'cancel_order', 'confirm_return')
+      AND d.settled_at > coalesce(%(since)s::timestamptz, clock_timestamp() - interval '1 minute')
+), chosen AS (
+    SELECT l.listing_id
+    FROM told t JOIN item i ON i.sku = t.sku
+    JOIN listing l ON l.item_id = i.item_id AND l.system = t.system
+    WHERE l.state = 'ok' AND l.due_at IS NULL
+    ORDER BY l.listing_id LIMIT 10000 FOR NO KEY UPDATE OF l SKIP LOCKED
+), marked AS (
+    UPDATE listing l SET due_at = clock_timestamp(), risk = 2
+    FROM chosen c WHERE l.listing_id = c.listing_id
+    RETURNING l.system
+), woken AS (
+    SELECT pg_notify('stockbridge_listings', m.system) FROM marked m GROUP BY m.system
+)
+SELECT clock_timestamp() - interval '2 seconds', (SELECT count(*) FROM woken);
+
 -- name: read_sample
 -- Has the next listings of a system read that show, as far as we know, what they shall.
 WITH sample AS (

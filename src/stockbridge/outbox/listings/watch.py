@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 import psycopg
@@ -46,6 +47,7 @@ class Watch:
         self._partners = partners
         self._period_seconds = period_seconds
         self._sampled: dict[str, int] = {}
+        self._told_since: datetime | None = None
 
     async def run_forever(self) -> None:
         """A round every period."""
@@ -68,6 +70,8 @@ class Watch:
             return
         for (system,) in await _rows(conn, SQL.unheard_systems):
             await self._hear(conn, system)
+        told = await _rows(conn, SQL.read_told, since=self._told_since)
+        self._told_since = told[0][0]
         for (system,) in await _rows(conn, SQL.publishing_systems):
             await self._sample(conn, system)
         await _tell(conn, STALE, await _stale(conn))
