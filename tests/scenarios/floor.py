@@ -9,17 +9,20 @@ import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from stockbridge.app import Role
 from stockbridge.connectors.kit.registry import Registry
 from stockbridge.connectors.kit.sending import Sent, Weather, send
 from stockbridge.connectors.kit.simulator import Listed, Ordered, Simulator
+from stockbridge.contracts.partners.model import WebhookRequest
 from tests.http_api import Client, serving
 
 FAIR = Weather()
 PLACE = "LONDON"
-SECONDS_MAX = 90.0
+SECONDS_MAX = 40.0
 """A bound for failures; nothing waits for it."""
 UNSETTLED = ("waiting", "sending", "accepted")
 
@@ -112,9 +115,15 @@ class Shop:
             if times > 1 and effect[0] != "publish"
         }
 
-    async def hears(self, api: Client, weather: Weather = FAIR, seed: int = 0) -> Sent:
-        """The webhooks that are due travel to the hub."""
-        due = self.sim.between(self.sim.webhooks)
+    async def hears(
+        self,
+        api: Client,
+        weather: Weather = FAIR,
+        seed: int = 0,
+        late: list[WebhookRequest] | None = None,
+    ) -> Sent:
+        """The webhooks that are due, or some that come late, travel to the hub."""
+        due = self.sim.between(self.sim.webhooks) if late is None else late
         url = f"{api.app.url}/v1/webhooks/{self.code}"
         return await send(url, due, weather, seed)
 
@@ -147,26 +156,40 @@ class Floor:
             cursor = page["next_cursor"]
         return rows
 
-    async def open(self, shop: Shop, **more: Any) -> None:
+    async def open(self, shop: Shop) -> None:
         """Add the shop's system with secrets and channel, find its items, test it, set it going."""
-        body = {
-            "kind": "portal", "connector": shop.code, "config": shop.config,
-            "lifecycle": "testing", "environment": "sandbox", "owner_team": f"team-{shop.code}",
-        }  # fmt: skip
-        await self.ask("PUT", f"/v1/systems/{shop.code}", body | more)
-        channel = {"system": shop.code, "sources": [PLACE], "freshness_seconds_max": 600}
-        await self.ask("PUT", f"/v1/channels/{shop.channel}", channel)
-        await self.give_secrets(shop)
-        await self.discover(shop)
-        test = await self.ask("POST", f"/v1/systems/{shop.code}/test", {})
-        assert test["is_good"], test
-        for step in ("certify", "activate"):
-            await self.ask("POST", f"/v1/systems/{shop.code}/{step}", {})
+        await self.add(shop, shop.code, {}, {}, "sandbox")
+        if shop.listed:
+            await self.discover(shop)
+            test = await self.ask("POST", f"/v1/systems/{shop.code}/test", {})
+            assert test["is_good"], test
+            for step in ("certify", "activate"):
+                await self.ask("POST", f"/v1/systems/{shop.code}/{step}", {})
 
-    async def give_secrets(self, shop: Shop, keep_seconds: int = 3600) -> None:
-        for name, secret in shop.sim.secrets().items():
-            body = {"secret": secret, "keep_previous_seconds": keep_seconds}
-            await self.ask("PUT", f"/v1/systems/{shop.code}/secrets/{name}", body)
+    async def add(
+        self,
+        shop: Shop,
+        code: str,
+        config: Mapping[str, Any],
+        secrets: Mapping[str, str],
+        environment: str = "production",
+    ) -> None:
+        """Put a system for the shop, its channel, and all secrets but the empty ones."""
+        said = {name: value for name, value in (shop.config | dict(config)).items() if value}
+        body = {
+            "kind": "portal", "connector": shop.sim.name, "config": said,
+            "lifecycle": "testing", "environment": environment,
+            "owner_team": f"team-{shop.code}",
+        }  # fmt: skip
+        await self.ask("PUT", f"/v1/systems/{code}", body)
+        channel = {"system": code, "sources": [PLACE], "freshness_seconds_max": 600}
+        await self.ask("PUT", f"/v1/channels/{shop.channel}", channel)
+        await self.give_secrets(code, shop.sim.secrets() | dict(secrets))
+
+    async def give_secrets(self, code: str, secrets: Mapping[str, str]) -> None:
+        for name, secret in secrets.items():
+            if secret:
+                await self.ask("PUT", f"/v1/systems/{code}/secrets/{name}", {"secret": secret})
 
     async def discover(self, shop: Shop) -> None:
         """Its items become listings of its channel."""
@@ -186,12 +209,10 @@ class Floor:
         self._documents += 1
         return f"D{self._documents}"
 
-    async def count(self, **units: int) -> None:
-        """Somebody counts; an underscore in a name is a hyphen of the SKU."""
-        named = {sku.replace("_", "-"): quantity for sku, quantity in units.items()}
-        self.units_there |= Counter(dict.fromkeys(named, 0))
-        self.units_there.update({sku: n - self.units_there[sku] for sku, n in named.items()})
-        lines = [{"sku": sku, "quantity": quantity} for sku, quantity in named.items()]
+    async def count(self, units: Mapping[str, int]) -> None:
+        """Somebody counts what lies there, sold or not."""
+        self.units_there.update({sku: n - self.units_there[sku] for sku, n in units.items()})
+        lines = [{"sku": sku, "quantity": quantity} for sku, quantity in units.items()]
         body = {"count": self._document(), "location": PLACE, "lines": lines}
         await self.ask("POST", "/v1/counts", body)
 
@@ -246,7 +267,10 @@ class Floor:
             told = await self.feed(shop)
             return bool(told["began_at"] != before and not told["failures"])
 
-        await until(is_read, f"{shop.code} is polled")
+        try:
+            await until(is_read, f"{shop.code} is polled")
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {await self.feed(shop)}") from None
         await self.booked()
 
     async def booked(self) -> None:
@@ -283,12 +307,90 @@ class Floor:
         rows = await self.all(f"/v1/exceptions?kind={kind}&limit=500")
         return [row for row in rows if row["resolved_at"] is None]
 
+    # The end -----------------------------------------------------------------------------------
+
+    async def settled(self, shops: Iterable[Shop] | None = None) -> None:
+        """Wait until all is heard, told, and read back, and compare with the floor's books."""
+        chosen = list(self.shops.values() if shops is None else shops)
+        for shop in chosen:
+            await self.poll(shop)
+        await self.told()
+        try:
+            await until(lambda: self._all_true(chosen), "every listing is true")
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {self.untrue(chosen)}") from None
+        for shop in chosen:
+            await self._judge(shop)
+
+    async def told(self) -> None:
+        """Every delivery is settled."""
+        await until(self._all_told, "every delivery is settled")
+
+    async def _all_told(self) -> bool:
+        for state in UNSETTLED:
+            if (await self.ask("GET", f"/v1/deliveries?state={state}&limit=1"))["items"]:
+                return False
+        return True
+
+    async def _all_true(self, shops: Iterable[Shop]) -> bool:
+        """Whether all listings are read back from now on, and right."""
+        began_at = datetime.now(UTC).isoformat()
+        codes = {shop.code for shop in shops}
+        for shop in shops:
+            await self.poll(shop)
+
+        def is_read(row: Any) -> bool:
+            return bool((row["verified_at"] or "") > began_at)
+
+        async def are_read() -> bool:
+            rows = [row for row in await self.listings() if row["system"] in codes]
+            for row in rows:
+                if row["state"] == "ok" and not row["due_at"] and not is_read(row):
+                    await self.ask("POST", "/v1/listings/verify", {"id": row["id"]})
+            return all(row["state"] == "ok" and is_read(row) for row in rows)
+
+        await until(are_read, "all listings are read back")
+        return not self.untrue(shops)
+
+    def untrue(self, shops: Iterable[Shop]) -> list[str]:
+        """What shops show that is not what is available."""
+        return [
+            f"{shop.code} shows {shop.left(sku)} of {sku}, {self.available(sku)} are available"
+            for shop in shops
+            for sku in shop.listed
+            if shop.left(sku) != max(0, self.available(sku))
+        ]
+
+    async def _judge(self, shop: Shop) -> None:
+        assert not shop.doubled(), shop.doubled()
+        for number, ordered in shop.orders.items():
+            found = await self.order(shop, number)
+            assert found is not None, f"{shop.code} {number} is not known"
+            assert sorted((line["sku"], line["quantity"]) for line in found["lines"]) == sorted(
+                (line.sku, line.quantity) for line in ordered.lines
+            )
+            is_off, is_gone = found["state"] == "cancelled", found["state"] == "completed"
+            assert (is_off, is_gone) == (number in shop.off, number in shop.gone), found
+            times = sum(
+                n
+                for (operation, key), n in shop.sim.effects.items()
+                if operation == "confirm_shipment" and key.partition("/")[0] == number
+            )
+            assert times == (number in shop.gone), f"{shop.code} heard {times} times of {number}"
+
 
 @contextlib.asynccontextmanager
 async def trading(
-    dsn: str, data_dir: Path, *names: str, role: Any = "all", **units: int
+    dsn: str,
+    data_dir: Path,
+    names: Iterable[str],
+    units: Mapping[str, int],
+    role: Role = "all",
 ) -> AsyncIterator[Floor]:
-    """A hub and the shops of these connectors, each listing every SKU, with so many in London."""
+    """A hub and the shops of these connectors, with so many of each item in London.
+
+    An item called SHOP.NAME that shop, one called ALL.NAME all do.
+    """
     with ExitStack() as stack:
         registry = Registry()
         shops = {
@@ -300,10 +402,15 @@ async def trading(
             await floor.ask("PUT", f"/v1/locations/{PLACE}", {})
             for sku in units:
                 await floor.ask("PUT", f"/v1/items/{sku}", {})
+                owner = sku.partition(".")[0]
                 for shop in shops.values():
-                    shop.enlist(sku)
+                    if owner in ("ALL", shop.code):
+                        shop.enlist(sku)
             if units:
-                await floor.count(**units)
+                await floor.count(units)
             for shop in shops.values():
                 await floor.open(shop)
+            for shop in shops.values():
+                for sku in shop.listed:
+                    await floor.shows(shop, sku, units[sku])
             yield floor
