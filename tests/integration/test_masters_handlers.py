@@ -8,6 +8,7 @@ import pytest
 from stockbridge.contracts.masters import (
     Alias,
     ChangeItem,
+    ChangeLocation,
     KitComponent,
     PutChannel,
     PutItem,
@@ -138,6 +139,12 @@ async def test_a_change_leaves_alone_what_it_does_not_say(conn):
     assert after["aliases"] == [{"namespace": "erp", "alias": "a-1"}]
     status, made = await put(conn, ChangeItem("NEW", status="discontinued"))
     assert (status, made["status"], made["base_uom"]) == (201, "discontinued", "EA")
+
+
+async def test_a_location_changes_in_what_is_said(conn):
+    status, document = await put(conn, ChangeLocation("MAIN", name="Main hall"))
+    assert (status, document["name"], document["authority"]) == (200, "Main hall", "erp")
+    assert document["time_zone"] == "Europe/London"
 
 
 async def test_the_base_unit_may_change_until_the_item_is_used(conn):

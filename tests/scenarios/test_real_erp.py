@@ -149,6 +149,15 @@ async def tells_its_items(it: Desk) -> None:
     assert len((await it.connector.poll("items", since, None)).messages) == 2
 
 
+async def tells_its_warehouses(it: Desk) -> None:
+    page = await it.connector.poll("locations", None, None)
+    config = {"system": "erp", "locations": {"LONDON": "WH", "LEEDS": "EAST"}}
+    said = [decode(message.topic, message.body, config) for message in page.messages]
+    assert sorted(event.data["code"] for each in said for event in each) == ["LEEDS", "LONDON"]  # type: ignore[union-attr]
+    later = dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)
+    assert (await it.connector.poll("locations", later, None)).messages == []
+
+
 async def is_set_up_right(it: Desk) -> None:
     checks = await it.connector.test()
     assert [check for check in checks if not check.is_good] == []
@@ -165,6 +174,7 @@ TABLE = (
     posts_nothing_that_does_not_add_up,
     reads_back_what_stock_is_worth,
     tells_its_items,
+    tells_its_warehouses,
     is_set_up_right,
 )
 

@@ -77,6 +77,14 @@ class PutLocation(Shape, frozen=True):
     gln: Gln | None = None
 
 
+class ChangeLocation(Shape, frozen=True):
+    """What a system that has a say about locations tells of one; what is left out stays."""
+
+    code: Code
+    name: Text | None = None
+    gln: Gln | None = None
+
+
 class PutChannel(Shape, frozen=True):
     """Make or replace a channel; `sources` are location codes, first priority first."""
 

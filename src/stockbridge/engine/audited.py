@@ -22,6 +22,7 @@ NOUNS: dict[type, tuple[str, tuple[str, ...]]] = {
     masters.PutItem: ("item.put", ("sku",)),
     masters.ChangeItem: ("item.change", ("sku",)),
     masters.PutLocation: ("location.put", ("code",)),
+    masters.ChangeLocation: ("location.change", ("code",)),
     masters.PutChannel: ("channel.put", ("code",)),
     masters.PutSystem: ("system.put", ("code",)),
     masters.PutReasonCode: ("reason_code.put", ("code",)),

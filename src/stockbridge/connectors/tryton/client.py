@@ -116,7 +116,9 @@ class Tryton:
         return None
 
     async def poll(self, feed: str, since: datetime | None, cursor: str | None) -> Page:
-        """Products that changed, by id; the cursor is the last id, and since when."""
+        """What changed, by id; the cursor is the last id, and since when."""
+        if feed == "locations":
+            return await self._locations(since)
         after, _, mark = (cursor or "0").partition("|")
         if not mark and since is not None:
             mark = since.astimezone(UTC).isoformat()
@@ -136,6 +138,17 @@ class Tryton:
             [message for message in told if message is not None],
             None if is_last else f"{rows[-1]['id']}|{mark}",
         )
+
+    async def _locations(self, since: datetime | None) -> Page:
+        """Warehouses of ours that changed; there are few."""
+        codes = list(map(str, self._config["locations"].values()))
+        domain: list[Any] = [["type", "=", "warehouse"], ["code", "in", codes]]
+        if since is not None:
+            changed = mapping.moment(since.astimezone(UTC))
+            domain.append(["OR", ["write_date", ">=", changed], ["create_date", ">=", changed]])
+        fields = ["code", "name", "write_date", "create_date"]
+        rows = await self._rpc.found("locations", "stock.location", domain, fields)
+        return Page([mapping.location_message(row) for row in rows], None)
 
     async def catalog(self) -> AsyncIterator[CatalogEntry]:
         """Every product that has a code."""

@@ -6,7 +6,14 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
-from stockbridge.connectors.kit.canonical import at, canonical, key_of, parsed
+from stockbridge.connectors.kit.canonical import (
+    at,
+    canonical,
+    key_of,
+    location_of,
+    parsed,
+    unknown_location,
+)
 from stockbridge.contracts.events import Undecodable
 from stockbridge.contracts.partners.model import Decoded, EventData, Incoming
 from stockbridge.contracts.partners.operations import (
@@ -320,10 +327,17 @@ def item_message(row: Mapping[str, Any]) -> Incoming | None:
     return Incoming(message_id=name, topic="item", body=canonical({**said, "changed": changed}))
 
 
+def location_message(row: Mapping[str, Any]) -> Incoming:
+    """A warehouse as it is kept."""
+    changed = max(stamp(row.get("write_date")), stamp(row.get("create_date")))
+    said = {"id": row["id"], "code": row["code"], "name": row["name"], "changed": changed}
+    name = f"location/{row['id']}/{changed}"
+    return Incoming(message_id=name, topic="location", body=canonical(said))
+
+
 def decode(topic: str, body: bytes, config: Mapping[str, Any]) -> Decoded:
-    """The event of a kept message: an item as the ERP has it."""
-    del config
-    if topic != "item":
+    """The event of a kept message: an item or a location as the ERP has it."""
+    if topic not in ("item", "location"):
         return Undecodable("unknown_type", f"nothing here reads {topic}")
     try:
         said = parsed(body)
@@ -331,7 +345,17 @@ def decode(topic: str, body: bytes, config: Mapping[str, Any]) -> Decoded:
         return Undecodable("invalid_message", str(error))
     code = at(said, "code")
     if not isinstance(code, str):
-        return Undecodable("invalid_message", "the product has no code")
+        return Undecodable("invalid_message", f"the {topic} has no code")
+    if topic == "location":
+        ours = location_of(config, code)
+        if ours is None:
+            return unknown_location(config, code)
+        data = {"code": ours, "name": at(said, "name") or ""}
+        return [EventData("io.stockbridge.location.changed.v1", data)]
+    return [EventData("io.stockbridge.item.changed.v1", _item(code, said))]
+
+
+def _item(code: str, said: Any) -> dict[str, Any]:
     data: dict[str, Any] = {
         "sku": code,
         "description": at(said, "name") or "",
@@ -341,4 +365,4 @@ def decode(topic: str, body: bytes, config: Mapping[str, Any]) -> Decoded:
         data["standard_cost"] = at(said, "cost")
     if at(said, "price") is not None:
         data["attributes"] = {"list_price": at(said, "price")}
-    return [EventData("io.stockbridge.item.changed.v1", data)]
+    return data

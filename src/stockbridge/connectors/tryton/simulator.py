@@ -66,7 +66,8 @@ class Simulator(simulator.Simulator):
         }
         for code in ("WH", "EAST"):
             zones = [add("stock.location", type="storage", code=f"{code}-{z}") for z in "IOS"]
-            add("stock.location", type="warehouse", code=code, input_location=zones[0],
+            add("stock.location", type="warehouse", code=code, name=f"House {code}",
+                input_location=zones[0],
                 output_location=zones[1], storage_location=zones[2],
                 lost_found_location=self._outside["lost_found"])  # fmt: skip
         add("stock.location", type="storage", code="ROAD")

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from stockbridge.contracts.masters import ChangeItem
+from stockbridge.contracts.masters import ChangeItem, ChangeLocation
 
 
 class ItemChanged(ChangeItem, frozen=True, kw_only=True):
@@ -12,3 +12,12 @@ class ItemChanged(ChangeItem, frozen=True, kw_only=True):
 def changed_item(event: ItemChanged) -> ChangeItem:
     """What is to change."""
     return ChangeItem(**msgspec.structs.asdict(event))
+
+
+class LocationChanged(ChangeLocation, frozen=True, kw_only=True):
+    """A location as the system in charge has it; what it does not say stays as it is."""
+
+
+def changed_location(event: LocationChanged) -> ChangeLocation:
+    """What is to change."""
+    return ChangeLocation(**msgspec.structs.asdict(event))

@@ -60,6 +60,7 @@ EVENT_TYPES: Final[tuple[EventType, ...]] = (
     _reported("order.cancelled", orders.OrderCancelled, orders.cancelled),
     _reported("order.answered", orders.OrderAnswered, orders.answered),
     _reported("item.changed", masters.ItemChanged, masters.changed_item),
+    _reported("location.changed", masters.LocationChanged, masters.changed_location),
     _told("reservation.made", outgoing.ReservationMade),
     _told("reservation.confirmed", outgoing.ReservationConfirmed),
     _told("reservation.released", outgoing.ReservationReleased),

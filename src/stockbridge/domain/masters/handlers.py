@@ -14,6 +14,7 @@ from psycopg.rows import dict_row
 from stockbridge import governance
 from stockbridge.contracts.masters import (
     ChangeItem,
+    ChangeLocation,
     PutChannel,
     PutItem,
     PutLocation,
@@ -164,6 +165,14 @@ async def put_location(conn: Conn, body: PutLocation, context: Context) -> Answe
     return await _answer(conn, SQL.location_document, made[0]["made"], code=body.code)
 
 
+async def change_location(conn: Conn, body: ChangeLocation, context: Context) -> Answer:
+    """Make a location what a system says of it, and leave the rest as it is."""
+    await _all(conn, SQL.lock_masters)
+    rows = await _all(conn, SQL.location_document, code=body.code)
+    whole = rules.changed_location(rows[0]["document"] if rows else {}, body)
+    return await put_location(conn, whole, context)
+
+
 def _is_time_zone(name: str) -> bool:
     if name == "UTC":
         return True
@@ -293,6 +302,7 @@ HANDLERS: dict[type, Handler] = {
     PutItem: put_item,
     ChangeItem: change_item,
     PutLocation: put_location,
+    ChangeLocation: change_location,
     PutChannel: put_channel,
     PutSystem: put_system,
     PutPolicy: put_policy,

@@ -8,8 +8,10 @@ import msgspec
 from stockbridge.contracts.masters import (
     Alias,
     ChangeItem,
+    ChangeLocation,
     KitComponent,
     PutItem,
+    PutLocation,
     PutPolicy,
     PutSystem,
     UnitOfMeasure,
@@ -128,6 +130,14 @@ def changed_item(known: Mapping[str, Any], body: ChangeItem) -> PutItem:
     }
     attributes = {**kept.get("attributes", {}), **body.attributes}
     return msgspec.convert({**kept, **told, "attributes": attributes}, PutItem)
+
+
+def changed_location(known: Mapping[str, Any], body: ChangeLocation) -> PutLocation:
+    """The location as `body` changes it; `known` is its document, empty for a new one."""
+    said = msgspec.structs.asdict(body)
+    told = {name: value for name, value in said.items() if value is not None}
+    kept = {name: known[name] for name in PutLocation.__struct_fields__ if name in known}
+    return msgspec.convert({**kept, **told}, PutLocation)
 
 
 def check_use(
