@@ -98,6 +98,8 @@ class App:
         await close_dead_jobs(self.dsn)
         await self.engine.start()
         if self.role != "api":
+            hub = self.hub
+            hub.applier, hub.outbox, hub.listings = self.applier, self.outbox, self.listings
             await self.applier.start()
         await self.inbox.start()
         await self.view.start()
@@ -193,7 +195,6 @@ async def build(settings: Settings, role: Role = "all", dsn: str | None = None) 
         dsn,
         settings.data_dir,
         registry,
-        applier=None if role == "api" else applier,
     )
     _gauges(registry, engine, view)
     _inbox_gauges(registry, inbox, applier)

@@ -23,6 +23,7 @@ async def test_ready_says_each_condition(dsn, tmp_path):
                 break
             await asyncio.sleep(0.02)
         names = {"database", "migrations", "engine", "view", "keys", "inbox", "applier"}
+        names |= {"deliveries", "listings", "partners"}
         assert set(answer.json()["checks"]) == names
         assert answer.json()["ready"] is True
         assert (await api.http.get("/healthz")).json() == {"status": "ok"}
@@ -136,3 +137,18 @@ async def test_timers_run_in_workers_and_not_in_api_processes(dsn, tmp_path):
                 await asyncio.sleep(0.05)
         assert await scalar(dsn, reserved) == 0
         assert await scalar(dsn, sealed)
+
+
+async def test_what_leaves_is_told_and_keeps_nobody_from_asking(dsn, tmp_path):
+    async with serving(dsn, tmp_path) as api:
+        async with await connect(dsn) as conn:
+            await conn.execute(b"INSERT INTO breaker (system, state) VALUES ('SHOP', 'open')")
+        answer = await api.get("/readyz")
+        checks = answer.json()["checks"]
+        assert answer.status_code == 200, checks
+        assert checks["partners"]["detail"] == "cannot be reached: SHOP"
+        for name in ("deliveries", "listings"):
+            assert checks[name]["detail"] == f"0 {name} due, seen to by 1 processes"
+        await api.app.listings.stop()
+        answer = await api.get("/readyz")
+        assert (answer.status_code, answer.json()["checks"]["listings"]["ok"]) == (503, False)

@@ -22,6 +22,8 @@ from stockbridge.ingress.connections import OpenConnectors
 from stockbridge.ingress.systems import KnownSystems
 from stockbridge.ingress.webhooks_gate import WebhookGate
 from stockbridge.kernel.errors import Refusal
+from stockbridge.outbox.listings.service import Listings
+from stockbridge.outbox.service import Outbox
 from stockbridge.store.database import Pool
 from stockbridge.views.stock import StockView
 
@@ -34,7 +36,7 @@ Headers = tuple[tuple[bytes, bytes], ...]
 class Hub:
     """The services of one API process.
 
-    `applier` is None where other processes apply what this one takes.
+    `applier`, `outbox` and `listings` are None where other processes do their work.
     `closing` is set when the process begins to stop.
     """
 
@@ -51,6 +53,8 @@ class Hub:
     data_dir: Path
     registry: CollectorRegistry
     applier: Applier | None = None
+    outbox: Outbox | None = None
+    listings: Listings | None = None
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 

@@ -9,18 +9,22 @@ from typing import Any
 import msgspec
 import psycopg
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from psycopg.rows import dict_row
 from psycopg_pool import PoolTimeout
 
+from stockbridge import store
 from stockbridge.engine.inbox.health import backlog
 from stockbridge.ingress import docs
 from stockbridge.ingress.answers import Check, Health, Readiness
 from stockbridge.ingress.call import Answer, Call, Hub, Route, answer_json
 from stockbridge.ingress.wire import PAGE
 from stockbridge.kernel.errors import Refusal, StockbridgeError
+from stockbridge.store.doctor import check_outbox
 from stockbridge.store.migrate import pending
 from stockbridge.store.sql import load
 
 SQL = load(__package__)
+DOCTOR_SQL = load(store.__name__)
 _DATABASE_SECONDS_MAX = 2.0
 _BACKLOG_COUNTED_MAX = 10_000
 _HTML = b"text/html; charset=utf-8"
@@ -32,7 +36,7 @@ async def health(_call: Call) -> Answer | Refusal:
 
 
 async def ready(call: Call) -> Answer | Refusal:
-    """Whether to send requests here: database, migrations, view, engine, keys. 503 if not."""
+    """Whether to send requests here: 503 if not. Tells of what waits and who is away, too."""
     checks = await readiness(call.hub)
     good = all(check.ok for check in checks.values())
     return answer_json(Readiness(good, checks), 200 if good else 503)
@@ -45,6 +49,7 @@ async def readiness(hub: Hub) -> dict[str, Check]:
     if database.ok:
         checks["migrations"] = await _migrations(hub)
         checks["inbox"] = await _inbox(hub)
+        checks |= await _outbox(hub)
     checks["applier"] = _applier(hub)
     running = hub.engine.is_running
     waiting = f"{hub.engine.depth} commands waiting"
@@ -79,6 +84,25 @@ async def _inbox(hub: Hub) -> Check:
     more = " or more" if found.messages == _BACKLOG_COUNTED_MAX else ""
     detail = f"{hub.inbox.depth} waiting to be kept, {found.messages:,}{more} to be applied"
     return Check(True, f"{detail}, the oldest for {found.oldest_seconds:.1f} s")
+
+
+async def _outbox(hub: Hub) -> dict[str, Check]:
+    """What leaves. That a partner is away, or much is due, is told: requests may come here."""
+    try:
+        async with (
+            asyncio.timeout(_DATABASE_SECONDS_MAX),
+            hub.pool.connection() as conn,
+            conn.cursor(row_factory=dict_row) as cursor,
+        ):
+            await cursor.execute(DOCTOR_SQL.outbox_health)
+            found = check_outbox(await cursor.fetchone() or {})
+    except (psycopg.Error, PoolTimeout, TimeoutError) as error:
+        return {"partners": Check(False, f"what is due is not known: {error}".rstrip(": "))}
+    checks = {each.name: Check(True, each.detail) for each in found}
+    for name, own in (("deliveries", hub.outbox), ("listings", hub.listings)):
+        if own is not None and not own.is_running:
+            checks[name] = Check(False, f"does not see to {name}")
+    return checks
 
 
 def _applier(hub: Hub) -> Check:

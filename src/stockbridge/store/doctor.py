@@ -4,7 +4,7 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -126,6 +126,7 @@ def _check_database(dsn: str) -> Iterator[Check]:
     yield _check_partitions(dsn)
     if migrated.status == "ok":
         yield _check_inbox(dsn)
+        yield from _check_outbox(dsn)
 
 
 def check_version(facts: Mapping[str, Any]) -> Check:
@@ -179,6 +180,40 @@ def _check_partitions(dsn: str) -> Check:
         detail = f"missing: {', '.join(missing)}"
         return Check("partitions", "warn", detail, "stockbridge migrate makes them")
     return Check("partitions", "ok", "this month and the next are there")
+
+
+def _check_outbox(dsn: str) -> list[Check]:
+    with psycopg.connect(
+        dsn, autocommit=True, connect_timeout=_CONNECT_SECONDS_MAX, row_factory=dict_row
+    ) as connection:
+        return check_outbox(connection.execute(SQL.outbox_health).fetchone() or {})
+
+
+def check_outbox(found: Mapping[str, Any]) -> list[Check]:
+    """Judge what leaves, by a row of `outbox_health`."""
+    return [
+        check_due("deliveries", found["deliveries"], found["deliveries_seconds"], found["senders"]),
+        check_due("listings", found["listings"], found["listings_seconds"], found["publishers"]),
+        check_partners(found["away"]),
+    ]
+
+
+def check_due(what: str, due: int, seconds: float, processes: int) -> Check:
+    """Judge whether somebody sees to what is due at partners, for `seconds` at most."""
+    detail = f"{due:,} {what} due, seen to by {processes} processes"
+    if due and seconds > _DUE_SECONDS_WARN:
+        detail += f"; the oldest is due for {seconds:.0f} s"
+        if not processes:
+            return Check(what, "warn", detail, "start `stockbridge serve --role worker`")
+    return Check(what, "ok", detail)
+
+
+def check_partners(away: Sequence[str]) -> Check:
+    """Judge whether all partners are believed to be there; those that are not are tried."""
+    if away:
+        fix = f"they are tried by themselves; `stockbridge systems test {away[0]}` tells more"
+        return Check("partners", "warn", f"cannot be reached: {', '.join(away)}", fix)
+    return Check("partners", "ok", "none is known to be away")
 
 
 def _check_inbox(dsn: str) -> Check:

@@ -32,6 +32,11 @@ class Listings:
         self.watch = Watch(dsn, partners)
         self.publisher: Publisher | None = None
 
+    @property
+    def is_running(self) -> bool:
+        """Whether figures are kept and published."""
+        return bool(self._tasks) and not any(task.done() for task in self._tasks)
+
     async def start(self) -> None:
         """Begin; raises Misconfigured when the database cannot be reached."""
         self._pool = await open_pool(self._dsn, CONNECTIONS, application_name="stockbridge publish")
@@ -50,6 +55,7 @@ class Listings:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
         if self._pool is not None:
             await self._pool.close()
 
