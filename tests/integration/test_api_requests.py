@@ -277,9 +277,13 @@ async def test_answers_carry_security_headers(api):
         assert headers["x-content-type-options"] == "nosniff"
         assert "frame-ancestors 'none'" in headers["content-security-policy"]
         assert headers["cache-control"] == "no-store"
-        if path in {"/", "/docs"}:
+        if path == "/docs":
             assert headers["referrer-policy"] == "no-referrer"
             assert "script-src" not in headers["content-security-policy"]
+        if path == "/":
+            # Its forms must tell their origin, so that those of other sites are refused.
+            assert headers["referrer-policy"] == "same-origin"
+            assert "'unsafe" not in headers["content-security-policy"]
         assert "server" not in headers
 
 
