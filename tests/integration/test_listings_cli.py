@@ -39,6 +39,15 @@ def test_items_are_listed_shown_and_ended(shop):
     assert "suspended" in run(shop, "list", "--sku", "A")
 
 
+def test_items_are_listed_by_a_connector_of_ones_own(shop, tmp_path, monkeypatch):
+    made = RUN.invoke(cli, ["connectors", "new", "bazaar", "--dir", str(tmp_path)])
+    assert made.exit_code == 0, made.output
+    monkeypatch.setenv("STOCKBRIDGE_CONNECTORS_DIR", str(tmp_path))
+    with psycopg.connect(shop) as conn:
+        conn.execute("UPDATE system SET connector = 'bazaar'")
+    assert "1 listings made" in run(shop, "add", "web", "--sku", "A")
+
+
 def test_a_file_names_items_as_the_partner_does(shop, tmp_path):
     file = tmp_path / "listings.csv"
     file.write_text("sku,item,lead_time\nA,their-a,3\nX,their-x,\n")

@@ -1,13 +1,11 @@
 """What is owed to partners: list, show, retry, discard."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stockbridge.cli.options import DataDir, Dsn, migrated, settings_of
+from stockbridge.cli.options import DataDir, Dsn, on_database, utc
 
 if TYPE_CHECKING:
     from stockbridge.outbox.operating import Selection
@@ -27,26 +25,6 @@ From = Annotated[datetime | None, typer.Option("--from", help="Owed then or late
 To = Annotated[datetime | None, typer.Option("--to", help="Owed before then, UTC.")]
 DeliveryId = Annotated[int, typer.Argument(help="The delivery's id.")]
 DeliveryIds = Annotated[list[int] | None, typer.Argument(help="Ids of deliveries.")]
-
-
-def _run(work: Callable[[Any], Awaitable[Any]], dsn: str | None, data_dir: Any) -> Any:
-    """Do `work(conn)`; a refusal ends the command with its text."""
-    from stockbridge.kernel.errors import Misconfigured, Refusal
-    from stockbridge.store.database import connect
-
-    async def connected(used: str) -> Any:
-        async with await connect(used) as conn:
-            return await work(conn)
-
-    with migrated(settings_of(dsn=dsn, data_dir=data_dir)) as used:
-        found = asyncio.run(connected(used))
-    if isinstance(found, Refusal):
-        raise Misconfigured(found.detail)
-    return found
-
-
-def _utc(moment: datetime | None) -> datetime | None:
-    return None if moment is None else moment.replace(tzinfo=UTC)
 
 
 def _known(state: str | None) -> Any:
@@ -83,7 +61,7 @@ def list_(
     values = {
         "after": None, "limit": limit, "system": system, "state": _known(state),
         "operation": operation, "object": object_key, "correlation_id": correlation_id,
-        "from": _utc(since), "to": _utc(until),
+        "from": utc(since), "to": utc(until),
     }  # fmt: skip
 
     async def work(conn: Any) -> list[Any]:
@@ -91,7 +69,7 @@ def list_(
         return [msgspec.json.decode(row[1]) for row in rows]
 
     table = Table("id", "owed", "system", "operation", "object", "state", "tries", "why", box=None)
-    for row in _run(work, dsn, data_dir):
+    for row in on_database(work, dsn, data_dir):
         table.add_row(
             row["id"], row["created_at"][:19], row["system"], row["operation"], row["object"],
             row["state"], str(row["attempts"]), f"{row['code']} {row['detail']}".strip(),
@@ -114,7 +92,7 @@ def show(delivery_id: DeliveryId, dsn: Dsn = None, data_dir: DataDir = None) -> 
         row = await (await conn.execute(SQL.delivery_document, values)).fetchone()
         return row[0] if row else unknown_delivery(str(delivery_id))
 
-    print(msgspec.json.format(_run(work, dsn, data_dir)))
+    print(msgspec.json.format(on_database(work, dsn, data_dir)))
 
 
 @deliveries.command()
@@ -142,7 +120,7 @@ def retry(
         count = await operating.retry(conn, selection, resend=resend, actor="cli")
         return await _none_of(conn, delivery_id) if count == 0 and delivery_id else count
 
-    print(f"{_run(work, dsn, data_dir)} deliveries are due now")
+    print(f"{on_database(work, dsn, data_dir)} deliveries are due now")
 
 
 @deliveries.command()
@@ -168,7 +146,7 @@ def discard(
         count = await operating.discard(conn, selection, reason, actor="cli")
         return await _none_of(conn, delivery_id) if count == 0 and delivery_id else count
 
-    print(f"{_run(work, dsn, data_dir)} deliveries are discarded")
+    print(f"{on_database(work, dsn, data_dir)} deliveries are discarded")
 
 
 async def _none_of(conn: Any, delivery_ids: list[int]) -> Any:

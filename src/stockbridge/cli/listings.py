@@ -1,14 +1,13 @@
 """Listings: what channels shall show, were told and show; list items, try again, read, end."""
 
-import asyncio
 import csv
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stockbridge.cli.options import DataDir, Dsn, migrated, settings_of
+from stockbridge.cli.options import DataDir, Dsn, on_database, settings_of
 
 if TYPE_CHECKING:
     from stockbridge.outbox.listings.making import Entry, Listed, Selection
@@ -24,22 +23,6 @@ State = Annotated[
 ]
 _CHUNK = 10_000
 _COLUMNS = ("sku", "item", "location")
-
-
-def _run(work: Callable[[Any], Awaitable[Any]], dsn: str | None, data_dir: Path | None) -> Any:
-    """Do `work(conn)`; a refusal ends the command with its text."""
-    from stockbridge.kernel.errors import Misconfigured, Refusal
-    from stockbridge.store.database import connect
-
-    async def connected(used: str) -> Any:
-        async with await connect(used) as conn:
-            return await work(conn)
-
-    with migrated(settings_of(dsn=dsn, data_dir=data_dir)) as used:
-        found = asyncio.run(connected(used))
-    if isinstance(found, Refusal):
-        raise Misconfigured(found.detail)
-    return found
 
 
 def _chosen(
@@ -87,7 +70,7 @@ def list_(
         "id", "channel", "sku", "location", "state", "desired", "unheard", "shown", "since", "why",
         box=None,
     )  # fmt: skip
-    for row in _run(work, dsn, data_dir):
+    for row in on_database(work, dsn, data_dir):
         table.add_row(
             row["id"], row["channel"], row["sku"], row["location"] or "", row["state"],
             _text(row["desired"]), str(row["unheard"]), _text(row["published"]),
@@ -125,19 +108,21 @@ def add(
     if (bool(sku), everything, file is not None).count(True) != 1:
         raise Misconfigured("give either --sku, --all or --file")
 
+    connectors = Registry.of(settings_of(dsn=dsn, data_dir=data_dir).connectors_dir)
+
     async def work(conn: Any) -> "Listed | Refusal":
         if file is None:
-            return await making.add(conn, Registry(), channel, sku or None, actor="cli")
+            return await making.add(conn, connectors, channel, sku or None, actor="cli")
         added, unlisted = 0, []
         for entries in _entries(file):
-            listed = await making.add_entries(conn, Registry(), channel, entries, actor="cli")
+            listed = await making.add_entries(conn, connectors, channel, entries, actor="cli")
             if isinstance(listed, Refusal):
                 return listed
             added += listed.added
             unlisted += listed.unlisted
         return making.Listed(added, unlisted)
 
-    listed = _run(work, dsn, data_dir)
+    listed = on_database(work, dsn, data_dir)
     print(f"{listed.added} listings made")
     if listed.unlisted:
         print(f"not listed, unknown or without a name there: {', '.join(listed.unlisted)}")
@@ -182,7 +167,7 @@ def retry(
     async def work(conn: Any) -> int:
         return await making.retry(conn, chosen, actor="cli")
 
-    print(f"{_run(work, dsn, data_dir)} listings are due again")
+    print(f"{on_database(work, dsn, data_dir)} listings are due again")
 
 
 @listings.command()
@@ -205,7 +190,7 @@ def verify(
     async def work(conn: Any) -> int:
         return await making.verify(conn, chosen, actor="cli")
 
-    print(f"{_run(work, dsn, data_dir)} listings are read back")
+    print(f"{on_database(work, dsn, data_dir)} listings are read back")
 
 
 @listings.command()
@@ -231,4 +216,4 @@ def end(
     async def work(conn: Any) -> int:
         return await making.end(conn, chosen, to_zero=not as_is, actor="cli")
 
-    print(f"{_run(work, dsn, data_dir)} listings end")
+    print(f"{on_database(work, dsn, data_dir)} listings end")

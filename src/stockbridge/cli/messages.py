@@ -1,13 +1,12 @@
 """Messages that came in: list, show, retry, replay, discard."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stockbridge.cli.options import DataDir, Dsn, migrated, settings_of
+from stockbridge.cli.options import DataDir, Dsn, run, settings_of, utc
 
 if TYPE_CHECKING:
     from stockbridge.contracts.catalog import Catalog
@@ -30,7 +29,6 @@ def _run(work: Callable[[Any, "Catalog"], Awaitable[Any]], dsn: str | None, data
     """Do `work(conn, catalog)`; a refusal ends the command with its text."""
     from stockbridge.connectors.kit.registry import Registry
     from stockbridge.governance.live_catalog import read_catalog
-    from stockbridge.kernel.errors import Misconfigured, Refusal
     from stockbridge.store.database import connect
 
     settings = settings_of(dsn=dsn, data_dir=data_dir)
@@ -40,15 +38,7 @@ def _run(work: Callable[[Any, "Catalog"], Awaitable[Any]], dsn: str | None, data
         async with await connect(used) as conn:
             return await work(conn, await read_catalog(conn, connectors))
 
-    with migrated(settings) as used:
-        found = asyncio.run(connected(used))
-    if isinstance(found, Refusal):
-        raise Misconfigured(found.detail)
-    return found
-
-
-def _utc(moment: datetime | None) -> datetime | None:
-    return None if moment is None else moment.replace(tzinfo=UTC)
+    return run(settings, connected)
 
 
 @messages.command("list")
@@ -75,7 +65,7 @@ def list_(
 
     values = {
         "after": None, "limit": limit, "status": status, "system": system, "contract": contract,
-        "correlation_id": correlation_id, "from": _utc(since), "to": _utc(until),
+        "correlation_id": correlation_id, "from": utc(since), "to": utc(until),
     }  # fmt: skip
 
     async def work(conn: Any, _catalog: Any) -> list[Any]:
@@ -152,7 +142,7 @@ def replay(
         raise Misconfigured(f"--status {status}: give applied, duplicate, parked, rejected or dead")
     selection = inbox.Selection(
         tuple(message_id) if message_id else None,
-        status, system, contract, correlation_id, _utc(since), _utc(until), force,
+        status, system, contract, correlation_id, utc(since), utc(until), force,
     )  # fmt: skip
 
     async def work(conn: Any, catalog: "Catalog") -> Any:

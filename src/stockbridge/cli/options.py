@@ -1,9 +1,11 @@
 """Options that many commands share, and the settings and database they name."""
 
+import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -50,3 +52,36 @@ def migrated(settings: "Settings") -> Iterator[str]:
             migrate(dsn)
             ensure_partitions(dsn)
         yield dsn
+
+
+def run(settings: "Settings", work: Callable[[str], Awaitable[Any]]) -> Any:
+    """Do `work(dsn)` on the migrated database; a refusal ends the command with its text."""
+    from stockbridge.kernel.errors import Misconfigured, Refusal
+
+    with migrated(settings) as dsn:
+        found = asyncio.run(_awaited(work(dsn)))
+    if isinstance(found, Refusal):
+        raise Misconfigured(found.detail)
+    return found
+
+
+async def _awaited(work: Awaitable[Any]) -> Any:
+    return await work
+
+
+def on_database(
+    work: Callable[[Any], Awaitable[Any]], dsn: str | None, data_dir: Path | None
+) -> Any:
+    """Do `work(conn)`; a refusal ends the command with its text."""
+    from stockbridge.store.database import connect
+
+    async def connected(used: str) -> Any:
+        async with await connect(used) as conn:
+            return await work(conn)
+
+    return run(settings_of(dsn=dsn, data_dir=data_dir), connected)
+
+
+def utc(moment: datetime | None) -> datetime | None:
+    """A moment as it is typed, without an offset: UTC."""
+    return None if moment is None else moment.replace(tzinfo=UTC)

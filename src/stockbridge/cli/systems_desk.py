@@ -1,13 +1,12 @@
 """What commands about systems work with: a pool, the connectors, a way to put and to keep."""
 
-import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stockbridge.cli.options import migrated, settings_of
+from stockbridge.cli import options
 
 if TYPE_CHECKING:
     from stockbridge.contracts.masters import PutSystem
@@ -34,10 +33,9 @@ def run(work: Callable[[Desk], Awaitable[Any]], dsn: str | None, data_dir: Path 
     from stockbridge.connectors.kit.registry import Registry
     from stockbridge.governance.secrets import SecretBox
     from stockbridge.ingress.connections import OpenConnectors
-    from stockbridge.kernel.errors import Misconfigured, Refusal
     from stockbridge.store.database import open_pool
 
-    settings = settings_of(dsn=dsn, data_dir=data_dir)
+    settings = options.settings_of(dsn=dsn, data_dir=data_dir)
     configure_logging(settings)
 
     async def connected(used: str) -> Any:
@@ -49,11 +47,7 @@ def run(work: Callable[[Desk], Awaitable[Any]], dsn: str | None, data_dir: Path 
             finally:
                 await partners.stop()
 
-    with migrated(settings) as used:
-        found = asyncio.run(connected(used))
-    if isinstance(found, Refusal):
-        raise Misconfigured(found.detail)
-    return found
+    return options.run(settings, connected)
 
 
 async def document_of(desk: Desk, code: str) -> dict[str, Any] | None:
