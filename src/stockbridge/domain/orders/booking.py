@@ -16,16 +16,16 @@ from stockbridge.contracts.partners.operations import (
     BookOrder,
     CancelOrder,
     ChangeOrder,
-    Payload,
     PostedMovement,
     PostMovements,
     ToldLine,
 )
 from stockbridge.domain.masters.model import System
 from stockbridge.domain.orders.answers import public_order
+from stockbridge.domain.orders.owing import owe
 from stockbridge.domain.orders.progress import LineView
 from stockbridge.domain.world.command import Command
-from stockbridge.domain.world.model import FulfilmentLine, Owed
+from stockbridge.domain.world.model import FulfilmentLine
 from stockbridge.domain.world.order import Order, OrderLine
 from stockbridge.domain.world.world import World
 from stockbridge.kernel.accounts import RESERVED
@@ -86,7 +86,7 @@ def _book(
         content.placed_at,
         head.get("ship_to") or {},
     )
-    _owe(world, order, system, BOOK, "book", payload, command)
+    owe(world, order, system.code, BOOK, "book", payload, command)
 
 
 def _change(
@@ -107,7 +107,7 @@ def _change(
     if any(told.values()):
         if system.takes(CHANGE):
             change = ChangeOrder(number, changes, _lines(views, told), world.now)
-            _owe(world, order, system, CHANGE, f"change/{changes}", change, command)
+            owe(world, order, system.code, CHANGE, f"change/{changes}", change, command)
     elif system.takes(CANCEL):
         cancels = order.content.cancels.values()
         reason = next((c.reason for c in reversed([*cancels]) if c.stands and c.reason), "")
@@ -117,7 +117,7 @@ def _change(
             if before.get(view.line.name)
         ]
         cancel = CancelOrder(number, f"{number}-{changes}", lines, world.now, reason or "cancelled")
-        _owe(world, order, system, CANCEL, f"cancel/{changes}", cancel, command)
+        owe(world, order, system.code, CANCEL, f"cancel/{changes}", cancel, command)
 
 
 def _post(
@@ -144,7 +144,7 @@ def _post(
     units = sum(line.quantity for line in lines)
     value = sum((line.quantity * Decimal(line.unit_cost or "0") for line in lines), Decimal())
     payload = PostMovements(name, lines, units, format(value, "f"))
-    _owe(world, order, system, POST, f"post/{name}", payload, command)
+    owe(world, order, system.code, POST, f"post/{name}", payload, command)
 
 
 def _movement(
@@ -196,21 +196,3 @@ def _main_location(world: World, order: Order) -> str:
     sources = world.masters.channels_by_id[order.channel_id].sources
     chosen = max(sorted(held), key=held.__getitem__) if held else next(iter(sources), None)
     return world.masters.locations_by_id[chosen].code if chosen is not None else ""
-
-
-def _owe(
-    world: World,
-    order: Order,
-    system: System,
-    operation: str,
-    key: str,
-    payload: Payload,
-    command: Command,
-) -> None:
-    code = world.masters.channels_by_id[order.channel_id].code
-    world.owe(
-        Owed(
-            system.code, operation, f"order:{code}/{order.number}", f"{order.order_id}/{key}",
-            payload, command.correlation_id, command.message_id or "",
-        )
-    )  # fmt: skip

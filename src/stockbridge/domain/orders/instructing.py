@@ -12,9 +12,10 @@ from typing import Final
 import msgspec
 
 from stockbridge.contracts.partners.operations import ShipOrder, ToldLine
+from stockbridge.domain.orders.owing import owe
 from stockbridge.domain.orders.progress import LineView, reached_by
 from stockbridge.domain.world.command import Command
-from stockbridge.domain.world.model import FulfilmentLine, Owed
+from stockbridge.domain.world.model import FulfilmentLine
 from stockbridge.domain.world.order import Order
 from stockbridge.domain.world.world import World
 from stockbridge.kernel.accounts import RESERVED
@@ -85,9 +86,4 @@ def _ask(
         order.number, code, location, times, lines, world.now,
         dict(order.content.head.get("ship_to") or {}),
     )  # fmt: skip
-    world.owe(
-        Owed(
-            system, SHIP, f"order:{code}/{order.number}", f"{order.order_id}/{location}/{times}",
-            payload, command.correlation_id, command.message_id or "",
-        )
-    )  # fmt: skip
+    owe(world, order, system, SHIP, f"{location}/{times}", payload, command)

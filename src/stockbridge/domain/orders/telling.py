@@ -15,14 +15,14 @@ from stockbridge.contracts.partners.operations import (
     AcknowledgeOrder,
     CancelOrder,
     ConfirmShipment,
-    Payload,
     ToldLine,
 )
 from stockbridge.domain.masters.model import System
+from stockbridge.domain.orders.owing import owe
 from stockbridge.domain.orders.progress import LineView
 from stockbridge.domain.orders.rules import ACCEPTED, RELEASED
 from stockbridge.domain.world.command import Command
-from stockbridge.domain.world.model import FulfilmentLine, Owed
+from stockbridge.domain.world.model import FulfilmentLine
 from stockbridge.domain.world.order import Order, OrderContent
 from stockbridge.domain.world.world import World
 
@@ -77,7 +77,7 @@ def _acknowledge(
     if lines and (ACCEPTED in passed or RELEASED in passed):
         order.told = msgspec.structs.replace(order.told, acknowledged=True)
         payload = AcknowledgeOrder(order.number, lines, world.now)
-        _owe(world, order, system, ACKNOWLEDGE, "taken", payload, command)
+        owe(world, order, system.code, ACKNOWLEDGE, "taken", payload, command)
 
 
 def _ship(
@@ -111,7 +111,7 @@ def _ship(
         order.number, name, lines, parcel.shipped_at, parcel.location, parcel.carrier,
         parcel.tracking, parcel.tracking_url,
     )  # fmt: skip
-    _owe(world, order, system, SHIPMENT, name, payload, command)
+    owe(world, order, system.code, SHIPMENT, name, payload, command)
 
 
 def _parcel(world: World, reports: Iterable[FulfilmentLine], command: Command) -> Parcel:
@@ -174,7 +174,7 @@ def _call_off(
     payload = CancelOrder(
         order.number, number, _lines(views, news), world.now, reason or "rejected"
     )
-    _owe(world, order, system, CANCELLATION, number, payload, command)
+    owe(world, order, system.code, CANCELLATION, number, payload, command)
 
 
 def _off_by_us(content: OrderContent, view: LineView) -> int:
@@ -200,22 +200,3 @@ def _lines(views: Sequence[LineView], units: Mapping[str, int]) -> list[ToldLine
         for view in views
         if units.get(view.line.name, 0) > 0
     ]
-
-
-def _owe(
-    world: World,
-    order: Order,
-    system: System,
-    operation: str,
-    key: str,
-    payload: Payload,
-    command: Command,
-) -> None:
-    """Deliveries of one order go one after the other."""
-    code = world.masters.channels_by_id[order.channel_id].code
-    world.owe(
-        Owed(
-            system.code, operation, f"order:{code}/{order.number}", f"{order.order_id}/{key}",
-            payload, command.correlation_id, command.message_id or "",
-        )
-    )  # fmt: skip
