@@ -13,6 +13,7 @@ from stockbridge.contracts.events.decoding import command_of, readers
 from stockbridge.contracts.partners.manifest import Manifest
 from stockbridge.contracts.partners.model import (
     Connector,
+    Decoded,
     EventData,
     Opened,
     Outcome,
@@ -132,6 +133,13 @@ def always(_manifest: Manifest) -> str | None:
 def takes_stock(manifest: Manifest) -> str | None:
     """For those who take figures."""
     return None if manifest.stock is not None else "it takes no figures"
+
+
+def events_of(decoded: Decoded) -> list[EventData]:
+    """What of a message can be read; at least something must be readable."""
+    if isinstance(decoded, Undecodable):
+        raise Nonconforming(f"it cannot be read: {decoded}")
+    return [event for event in decoded if isinstance(event, EventData)]
 
 
 def kinds(outcomes: Sequence[Outcome]) -> list[str]:

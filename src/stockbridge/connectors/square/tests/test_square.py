@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 
 from stockbridge.connectors.kit.canonical import parsed, rfc3339
-from stockbridge.connectors.kit.conformance.bench import Bench, bench, kinds
+from stockbridge.connectors.kit.conformance.bench import Bench, bench, events_of, kinds
 from stockbridge.connectors.kit.registry import Registry
 from stockbridge.connectors.square import mapping
 from stockbridge.connectors.square.simulator import Simulator
-from stockbridge.contracts.events import Undecodable
-from stockbridge.contracts.partners.model import Decoded, Delivery, EventData, StockUpdate
+from stockbridge.contracts.partners.model import Delivery, StockUpdate
 from stockbridge.contracts.partners.operations import CancelOrder, ConfirmShipment, ToldLine
 
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
@@ -30,11 +29,6 @@ async def seller() -> AsyncIterator[tuple[Bench, Simulator]]:
 def owed(payload: Any) -> Delivery:
     name = "confirm_shipment" if isinstance(payload, ConfirmShipment) else "cancel_order"
     return Delivery(1, name, "order:1", "0", "c", 1, payload)
-
-
-def told(decoded: Decoded) -> list[EventData]:
-    assert not isinstance(decoded, Undecodable)
-    return [event for event in decoded if isinstance(event, EventData)]
 
 
 async def test_a_sale_between_reading_and_counting_is_not_lost():
@@ -148,7 +142,7 @@ async def test_what_happens_at_the_register_is_polled():
         found = {}
         for message in page.messages:
             events = mapping.decode("order", message.body, config)
-            found[message.message_id.split("/")[1]] = [event.type for event in told(events)]
+            found[message.message_id.split("/")[1]] = [event.type for event in events_of(events)]
         assert found == {sale: [mapping.PLACED, mapping.SHIPPED], back: [mapping.RETURNED]}
 
 

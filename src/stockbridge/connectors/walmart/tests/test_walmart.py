@@ -9,19 +9,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from stockbridge.connectors.kit.conformance.bench import Bench, bench, kinds
+from stockbridge.connectors.kit.conformance.bench import Bench, bench, events_of, kinds
 from stockbridge.connectors.kit.outcomes import Reply
 from stockbridge.connectors.kit.registry import Registry
 from stockbridge.connectors.kit.signing import basic
 from stockbridge.connectors.walmart import mapping
 from stockbridge.connectors.walmart.client import limit_seen
 from stockbridge.connectors.walmart.simulator import Simulator
-from stockbridge.contracts.events import Undecodable
 from stockbridge.contracts.partners.model import (
     Bulky,
-    Decoded,
     Delivery,
-    EventData,
     StockUpdate,
     WebhookRequest,
 )
@@ -46,11 +43,6 @@ async def seller() -> AsyncIterator[tuple[Bench, Simulator]]:
 
 def owed(operation: str, payload: Any, reference: str = "") -> Delivery:
     return Delivery(1, operation, "order:1", "0", "c", 1, payload, reference)
-
-
-def told(decoded: Decoded) -> list[EventData]:
-    assert not isinstance(decoded, Undecodable)
-    return [event for event in decoded if isinstance(event, EventData)]
 
 
 async def test_every_figure_names_its_ship_node():
@@ -156,7 +148,7 @@ async def test_an_order_called_off_by_walmart_is_found_by_the_poll():
         after = await made.open().poll("orders", before.newest, None)
         config = {**simulator.config(), "system": "shop"}
         events = mapping.decode("order", after.messages[0].body, config)
-        assert [event.type for event in told(events)] == [mapping.CANCELLED, mapping.PLACED]
+        assert [event.type for event in events_of(events)] == [mapping.CANCELLED, mapping.PLACED]
 
 
 @pytest.mark.parametrize(
@@ -170,7 +162,7 @@ async def test_what_comes_back_is_booked_where_it_arrives(place, status, units):
         page = await made.open().poll("returns", None, None)
         config = {**simulator.config(), "system": "shop", "returns_location": place}
         events = mapping.decode("return", page.messages[0].body, config)
-        assert [event.data["quantity"] for event in told(events)] == units
+        assert [event.data["quantity"] for event in events_of(events)] == units
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 
-from stockbridge.connectors.kit.conformance.bench import Bench, bench, kinds
+from stockbridge.connectors.kit.conformance.bench import Bench, bench, events_of, kinds
 from stockbridge.connectors.kit.registry import Registry
 from stockbridge.connectors.woocommerce import mapping
 from stockbridge.connectors.woocommerce.simulator import Simulator
-from stockbridge.contracts.events import Undecodable
-from stockbridge.contracts.partners.model import Decoded, Delivery, EventData, StockUpdate
+from stockbridge.contracts.partners.model import Delivery, StockUpdate
 from stockbridge.contracts.partners.operations import CancelOrder, ConfirmShipment, ToldLine
 
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
@@ -37,11 +36,6 @@ def owed(payload: Any) -> Delivery:
 
 def parcel(order: str, package: str, lines: list[ToldLine]) -> Delivery:
     return owed(ConfirmShipment(order, package, lines, NOW, "LONDON", "DPD", "1550"))
-
-
-def told(decoded: Decoded) -> list[EventData]:
-    assert not isinstance(decoded, Undecodable)
-    return [event for event in decoded if isinstance(event, EventData)]
 
 
 async def test_variations_are_set_by_their_product():
@@ -126,7 +120,7 @@ async def test_a_refund_calls_off_its_units_and_has_a_message_of_its_own():
         assert before.messages[0].message_id != after.messages[0].message_id
         config = {**simulator.config(), "system": "shop"}
         events = mapping.decode("order", after.messages[0].body, config)
-        placed, cancelled = told(events)
+        placed, cancelled = events_of(events)
         assert [placed.type, cancelled.type] == [mapping.PLACED, mapping.CANCELLED]
         assert cancelled.data["lines"] == [{"line": ordered.lines[0].line, "quantity": 2}]
 
