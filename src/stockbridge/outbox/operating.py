@@ -99,7 +99,9 @@ async def _act(
     if refusal is not None:
         return refusal
     async with conn.transaction():
-        rows = await (await conn.execute(statement, selection.values() | more)).fetchall()
+        found = await (await conn.execute(SQL.choose_deliveries, selection.values())).fetchall()
+        chosen = {"chosen": [row[0] for row in found]}
+        rows = await (await conn.execute(statement, chosen | more)).fetchall()
         systems = Counter(row[0] for row in rows)
         if systems:
             given: dict[str, Any] = msgspec.to_builtins(selection._asdict())

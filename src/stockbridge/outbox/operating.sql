@@ -40,23 +40,24 @@ SELECT json_build_object(
 FROM delivery d
 WHERE d.delivery_id = %(delivery_id)s::bigint;
 
+-- name: choose_deliveries
+-- Locks the deliveries that are meant, lowest id first.
+SELECT d.delivery_id
+FROM delivery d
+WHERE d.state = ANY (%(states)s::text[])
+  AND (%(ids)s::bigint[] IS NULL OR d.delivery_id = ANY (%(ids)s::bigint[]))
+  AND (%(system)s::text IS NULL OR d.system = %(system)s::text)
+  AND (%(operation)s::text IS NULL OR d.operation = %(operation)s::text)
+  AND (%(object)s::text IS NULL OR d.object_key = %(object)s::text)
+  AND (%(correlation_id)s::text IS NULL OR d.correlation_id = %(correlation_id)s::text)
+  AND (%(from)s::timestamptz IS NULL OR d.created_at >= %(from)s::timestamptz)
+  AND (%(to)s::timestamptz IS NULL OR d.created_at < %(to)s::timestamptz)
+ORDER BY d.delivery_id
+LIMIT %(limit)s::bigint
+FOR UPDATE OF d;
+
 -- name: retry_deliveries
 -- Makes chosen deliveries due at once; the systems concerned, one row a delivery.
-WITH chosen AS (
-    SELECT d.delivery_id
-    FROM delivery d
-    WHERE d.state = ANY (%(states)s::text[])
-      AND (%(ids)s::bigint[] IS NULL OR d.delivery_id = ANY (%(ids)s::bigint[]))
-      AND (%(system)s::text IS NULL OR d.system = %(system)s::text)
-      AND (%(operation)s::text IS NULL OR d.operation = %(operation)s::text)
-      AND (%(object)s::text IS NULL OR d.object_key = %(object)s::text)
-      AND (%(correlation_id)s::text IS NULL OR d.correlation_id = %(correlation_id)s::text)
-      AND (%(from)s::timestamptz IS NULL OR d.created_at >= %(from)s::timestamptz)
-      AND (%(to)s::timestamptz IS NULL OR d.created_at < %(to)s::timestamptz)
-    ORDER BY d.delivery_id
-    LIMIT %(limit)s::bigint
-    FOR UPDATE OF d
-)
 UPDATE delivery d
 SET state = CASE WHEN d.state = 'accepted' AND NOT %(resend)s::boolean THEN 'accepted'
                  ELSE 'waiting' END,
@@ -64,32 +65,15 @@ SET state = CASE WHEN d.state = 'accepted' AND NOT %(resend)s::boolean THEN 'acc
     tried_since = clock_timestamp(),
     started_at = CASE WHEN d.state <> 'rejected' AND NOT %(resend)s::boolean
                       THEN d.started_at END
-FROM chosen c
-WHERE d.delivery_id = c.delivery_id
+WHERE d.delivery_id = ANY (%(chosen)s::bigint[])
 RETURNING d.system;
 
 -- name: discard_deliveries
--- Gives chosen deliveries up that nobody is sending; their ids.
-WITH chosen AS (
-    SELECT d.delivery_id
-    FROM delivery d
-    WHERE d.state = ANY (%(states)s::text[])
-      AND (%(ids)s::bigint[] IS NULL OR d.delivery_id = ANY (%(ids)s::bigint[]))
-      AND (%(system)s::text IS NULL OR d.system = %(system)s::text)
-      AND (%(operation)s::text IS NULL OR d.operation = %(operation)s::text)
-      AND (%(object)s::text IS NULL OR d.object_key = %(object)s::text)
-      AND (%(correlation_id)s::text IS NULL OR d.correlation_id = %(correlation_id)s::text)
-      AND (%(from)s::timestamptz IS NULL OR d.created_at >= %(from)s::timestamptz)
-      AND (%(to)s::timestamptz IS NULL OR d.created_at < %(to)s::timestamptz)
-    ORDER BY d.delivery_id
-    LIMIT %(limit)s::bigint
-    FOR UPDATE OF d
-)
+-- Gives chosen deliveries up that nobody is sending; the systems concerned, one row a delivery.
 UPDATE delivery d
 SET state = 'cancelled', code = 'discarded', detail = %(reason)s::text,
     settled_at = clock_timestamp()
-FROM chosen c
-WHERE d.delivery_id = c.delivery_id
+WHERE d.delivery_id = ANY (%(chosen)s::bigint[])
 RETURNING d.system;
 
 -- name: state_of

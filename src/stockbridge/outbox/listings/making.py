@@ -19,6 +19,10 @@ Connection = AsyncConnection[TupleRow]
 ROWS_MAX: Final = 100_000
 """Most listings that one act on all that match reaches; what is left the next one does."""
 UNLISTED_MAX: Final = 1_000
+_WAITING: Final = ("failed", "dirty", "unknown")
+_RIGHT: Final = ("ok", "accepted")
+_STANDING: Final = ("new", "ok", "dirty", "sending", "unknown", "accepted", "failed")
+"""What is retried, read back, ended."""
 
 
 class Listed(NamedTuple):
@@ -158,14 +162,14 @@ async def retry(
     conn: Connection, selection: Selection, *, actor: str, correlation_id: str = ""
 ) -> int:
     """Have what failed, or waits for a later try, tried at once; how many, ROWS_MAX at most."""
-    return await _act(conn, "retry", SQL.retry, selection, {}, actor, correlation_id)
+    return await _act(conn, "retry", _WAITING, SQL.retry, selection, {}, actor, correlation_id)
 
 
 async def verify(
     conn: Connection, selection: Selection, *, actor: str, correlation_id: str = ""
 ) -> int:
     """Have what seems right read back; how many, ROWS_MAX at most."""
-    return await _act(conn, "verify", SQL.verify, selection, {}, actor, correlation_id)
+    return await _act(conn, "verify", _RIGHT, SQL.verify, selection, {}, actor, correlation_id)
 
 
 async def end(
@@ -178,12 +182,15 @@ async def end(
 ) -> int:
     """End listings, taken to zero first when asked; how many, ROWS_MAX at most."""
     more = {"to_zero": to_zero}
-    return await _act(conn, "end", SQL.end_listings, selection, more, actor, correlation_id)
+    return await _act(
+        conn, "end", _STANDING, SQL.end_listings, selection, more, actor, correlation_id
+    )
 
 
 async def _act(
     conn: Connection,
     act: str,
+    states: Sequence[str],
     statement: bytes,
     selection: Selection,
     more: dict[str, Any],
@@ -192,7 +199,13 @@ async def _act(
 ) -> int:
     values = selection._asdict() | more
     async with conn.transaction():
-        row = await (await conn.execute(statement, values | {"limit": ROWS_MAX})).fetchone()
+        meant = selection._asdict() | {
+            "states": list(states), "waits": act == "retry", "limit": ROWS_MAX,
+        }  # fmt: skip
+        found = await (await conn.execute(SQL.choose_listings, meant)).fetchall()
+        row = await (
+            await conn.execute(statement, {"chosen": [row[0] for row in found]} | more)
+        ).fetchone()
         count: int = row[0] if row else 0
         detail = {name: value for name, value in values.items() if value is not None}
         detail["listings"] = count

@@ -83,26 +83,28 @@ WHERE NOT EXISTS (
 )
 ORDER BY s.sku;
 
+-- name: choose_listings
+-- Locks the listings that are meant, lowest id first; `waits`: the failed, and those due later.
+SELECT l.listing_id FROM listing l
+WHERE l.state = ANY (%(states)s::text[])
+  AND (NOT %(waits)s::boolean OR l.state = 'failed' OR l.due_at > clock_timestamp())
+  AND (%(id)s::bigint IS NULL OR l.listing_id = %(id)s::bigint)
+  AND (%(system)s::text IS NULL OR l.system = %(system)s::text)
+  AND (%(state)s::text IS NULL OR l.state = %(state)s::text)
+  AND (%(channel)s::text IS NULL OR l.channel_id
+       = (SELECT c.channel_id FROM channel c WHERE c.code = %(channel)s::text))
+  AND (%(sku)s::text IS NULL OR l.item_id
+       = (SELECT i.item_id FROM item i WHERE i.sku = %(sku)s::text))
+ORDER BY l.listing_id LIMIT %(limit)s::bigint FOR NO KEY UPDATE;
+
 -- name: retry
--- Has listings that failed or wait for a later try tried at once.
-WITH chosen AS (
-    SELECT l.listing_id FROM listing l
-    WHERE (l.state = 'failed' OR (l.state IN ('dirty', 'unknown')
-                                  AND l.due_at > clock_timestamp()))
-      AND (%(id)s::bigint IS NULL OR l.listing_id = %(id)s::bigint)
-      AND (%(system)s::text IS NULL OR l.system = %(system)s::text)
-      AND (%(state)s::text IS NULL OR l.state = %(state)s::text)
-      AND (%(channel)s::text IS NULL OR l.channel_id
-           = (SELECT c.channel_id FROM channel c WHERE c.code = %(channel)s::text))
-      AND (%(sku)s::text IS NULL OR l.item_id
-           = (SELECT i.item_id FROM item i WHERE i.sku = %(sku)s::text))
-    ORDER BY l.listing_id LIMIT %(limit)s::bigint FOR NO KEY UPDATE
-), due AS (
+-- Has chosen listings tried at once.
+WITH due AS (
     UPDATE listing l
     SET state = CASE WHEN l.state = 'failed' THEN 'dirty' ELSE l.state END,
         risk = listing_risk(greatest(0, l.desired - l.unheard), l.published),
         due_at = clock_timestamp(), attempts = 0, misses = 0
-    FROM chosen c WHERE l.listing_id = c.listing_id AND l.desired IS NOT NULL
+    WHERE l.listing_id = ANY (%(chosen)s::bigint[]) AND l.desired IS NOT NULL
     RETURNING l.system
 ), told AS (
     SELECT pg_notify('stockbridge_listings', d.system) FROM due d GROUP BY d.system
@@ -110,21 +112,10 @@ WITH chosen AS (
 SELECT count(*), (SELECT count(*) FROM told) FROM due;
 
 -- name: verify
--- Has listings that seem right read back.
-WITH chosen AS (
-    SELECT l.listing_id FROM listing l
-    WHERE l.state IN ('ok', 'accepted')
-      AND (%(id)s::bigint IS NULL OR l.listing_id = %(id)s::bigint)
-      AND (%(system)s::text IS NULL OR l.system = %(system)s::text)
-      AND (%(state)s::text IS NULL OR l.state = %(state)s::text)
-      AND (%(channel)s::text IS NULL OR l.channel_id
-           = (SELECT c.channel_id FROM channel c WHERE c.code = %(channel)s::text))
-      AND (%(sku)s::text IS NULL OR l.item_id
-           = (SELECT i.item_id FROM item i WHERE i.sku = %(sku)s::text))
-    ORDER BY l.listing_id LIMIT %(limit)s::bigint FOR NO KEY UPDATE
-), due AS (
+-- Has chosen listings read back.
+WITH due AS (
     UPDATE listing l SET due_at = clock_timestamp(), risk = 2
-    FROM chosen c WHERE l.listing_id = c.listing_id
+    WHERE l.listing_id = ANY (%(chosen)s::bigint[])
     RETURNING l.system
 ), told AS (
     SELECT pg_notify('stockbridge_listings', d.system) FROM due d GROUP BY d.system
@@ -132,19 +123,8 @@ WITH chosen AS (
 SELECT count(*), (SELECT count(*) FROM told) FROM due;
 
 -- name: end_listings
--- Ends listings: as they are, or taken to zero first.
-WITH chosen AS (
-    SELECT l.listing_id FROM listing l
-    WHERE l.state <> 'suspended'
-      AND (%(id)s::bigint IS NULL OR l.listing_id = %(id)s::bigint)
-      AND (%(system)s::text IS NULL OR l.system = %(system)s::text)
-      AND (%(state)s::text IS NULL OR l.state = %(state)s::text)
-      AND (%(channel)s::text IS NULL OR l.channel_id
-           = (SELECT c.channel_id FROM channel c WHERE c.code = %(channel)s::text))
-      AND (%(sku)s::text IS NULL OR l.item_id
-           = (SELECT i.item_id FROM item i WHERE i.sku = %(sku)s::text))
-    ORDER BY l.listing_id LIMIT %(limit)s::bigint FOR NO KEY UPDATE
-), ended AS (
+-- Ends chosen listings: as they are, or taken to zero first.
+WITH ended AS (
     UPDATE listing l
     SET is_ending = %(to_zero)s::boolean AND l.published IS DISTINCT FROM 0,
         desired = 0, desired_version = l.desired_version + 1, desired_at = clock_timestamp(),
@@ -157,7 +137,7 @@ WITH chosen AS (
             WHEN l.state = 'sending' THEN l.due_at ELSE clock_timestamp() END,
         waiting_since = CASE
             WHEN %(to_zero)s::boolean THEN coalesce(l.waiting_since, clock_timestamp()) END
-    FROM chosen c WHERE l.listing_id = c.listing_id
+    WHERE l.listing_id = ANY (%(chosen)s::bigint[])
     RETURNING l.system
 ), told AS (
     SELECT pg_notify('stockbridge_listings', e.system) FROM ended e GROUP BY e.system
