@@ -59,7 +59,10 @@ def template(server: EmbeddedServer) -> str:
 def dsn(server: EmbeddedServer, template: str) -> Iterator[str]:
     """The connection string of a migrated database of this test's own."""
     name = f"test_{uuid.uuid4().hex[:12]}"
-    copy = SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template))
+    # Copying files takes a quarter of the time of copying them through the log.
+    copy = SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy").format(
+        Identifier(name), Identifier(template)
+    )
     _admin(server, copy.as_string())
     yield make_conninfo(server.dsn, dbname=name)
     drop = SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name))
