@@ -370,7 +370,7 @@ async def another_process(dsn):
         await live.stop()
 
 
-async def until(true, seconds=5.0):
+async def until(true, seconds=60.0):
     async with asyncio.timeout(seconds):
         while not true():  # noqa: ASYNC110 - another process's memory has no event to wait for
             await asyncio.sleep(0.01)
