@@ -1,6 +1,7 @@
 """Deliveries against a partner on loopback in a process of its own."""
 
 import asyncio
+import contextlib
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
@@ -76,13 +77,19 @@ async def rows(conn, text="delivery_id, state"):
 
 
 async def until(conn, *states, every=0.02):
-    """Wait until every delivery is in one of the states."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while True:
-            found = [row[1] for row in await rows(conn)]
-            if found and set(found) <= set(states):
-                return found
-            await asyncio.sleep(every)
+    """Wait until every delivery is in one of the states; else tell how the others stand."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                found = [row[1] for row in await rows(conn)]
+                if found and set(found) <= set(states):
+                    return found
+                await asyncio.sleep(every)
+    columns = (
+        "delivery_id, object_key, state, attempts, holder, due_at - now(), code, history::text"
+    )
+    left = [row for row in await rows(conn, columns) if row[2] not in states]
+    raise AssertionError(f"{len(left)} deliveries are left: {left[:5]}")
 
 
 async def happens(look):
